@@ -1,0 +1,1 @@
+"""The language: what a user can declare. Pydantic only; never imports torch."""

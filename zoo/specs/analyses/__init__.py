@@ -1,0 +1,1 @@
+"""Analyses, one family a file; mirrored by ``zoo/analysis``."""

@@ -1,0 +1,174 @@
+"""An experiment: a model on a task under a learner, how it is run and recorded, what it claims."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from zoo.specs.base import Count, Line, Lines, Name, Seed, Spec, Text
+from zoo.specs.claim import ClaimSpec
+from zoo.specs.families import LearnerSpec, ModelSpec, TaskSpec
+
+
+class StopSpec(Spec):
+    """Stop before the last step once a metric reaches a target."""
+
+    metric: Line = "train/loss"
+    """``train/loss`` is looked at every step; ``validation/...`` whenever there is a validation."""
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if (self.at_most is None) == (self.at_least is None):
+            raise ValueError("give exactly one of 'at_most' and 'at_least'")
+        return self
+
+    def reached(self, value: float) -> bool:
+        """Whether a value of the metric is the target or better."""
+        return value <= self.at_most if self.at_most is not None else value >= (self.at_least or 0.0)
+
+
+class TrainSpec(Spec):
+    """How long, on how much, from which seed; and on what hardware, which does not change identity."""
+
+    cosmetic: ClassVar = frozenset({"accelerator", "devices", "strategy", "loggers", "log_every", "save_every"})
+
+    seed: Seed = 0
+    """Of the initial weights, the data stream and the noise."""
+    steps: Annotated[int, Field(ge=0, le=10**9)] = 1000
+    """Batches at most; 0 keeps the initial network."""
+    batch_size: Count = 64
+    """Trials in a batch, over all devices together."""
+    validate_every: Count = 100
+    validation_trials: Count = 256
+    stop: StopSpec | None = None
+    precision: Literal["32-true", "64-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    devices: Annotated[int, Field(ge=1, le=1024)] = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    loggers: Annotated[tuple[Literal["csv", "tensorboard"], ...], Field(strict=False)] = ("csv",)
+    log_every: Count = 10
+    save_every: Count = 250
+    """Steps between the states that a killed run resumes from."""
+
+
+class SnapshotSpec(Spec):
+    """Steps at which the weights are kept: 0, 1, base, base², …, and the last one."""
+
+    base: Annotated[float, Field(gt=1, le=1e9)] = 2.0
+    at: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = ()
+    """Further steps."""
+
+    def steps(self, last: int) -> list[int]:
+        """The scheduled steps up to and with ``last``, ascending."""
+        found = {0, last, *(step for step in self.at if step <= last)}
+        power = 1.0
+        while power <= last:
+            found.add(round(power))
+            power *= self.base
+        return sorted(found)
+
+
+class LedgerSpec(Spec):
+    """Numbers of each example of a fixed set, at every snapshot."""
+
+    split: Line = "test"
+    trials: Count = 64
+
+
+class EvaluationSpec(Spec):
+    """What the final network is measured on."""
+
+    splits: Lines = ("test",)
+    trials: Count = 512
+
+
+class RecordSpec(Spec):
+    """What a run keeps beside its final weights."""
+
+    snapshots: SnapshotSpec | None = SnapshotSpec()
+    ledger: LedgerSpec | None = None
+    evaluation: EvaluationSpec = EvaluationSpec()
+    golden_trials: Count = 4
+    """Trials of the test split stored with their outputs, replayed by ``zoo verify``."""
+
+
+class PopulationSpec(Spec):
+    """Members that differ in their seed, and in fields on a grid."""
+
+    seeds: Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length=10_000)] = (0,)
+    grid: dict[str, Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]] = {}
+    """Dotted path in the experiment → values; every combination is trained with every seed."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("a seed appears twice: its members would be copies of each other")
+        return self
+
+    def variations(self) -> list[dict[str, Any]]:
+        """One mapping of dotted path to value for each member, seeds varying fastest."""
+        axes = {**self.grid, "train.seed": self.seeds}
+        return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+class ExperimentSpec(Spec):
+    """Everything that determines a trained network, or a population of them."""
+
+    cosmetic: ClassVar = frozenset({"name", "title", "description", "paper", "tags", "claims", "license"})
+
+    spec: Literal["experiment/1"] = "experiment/1"
+    name: Name
+    title: Line = ""
+    description: Text = ""
+    paper: Name | None = None
+    """Key of the paper whose result this is, as in ``specs/<paper>/paper.yaml``."""
+    tags: Lines = ()
+    license: Line = "CC0-1.0"
+    """SPDX identifier for the weights; the code has its own."""
+    model: ModelSpec
+    task: TaskSpec
+    learner: LearnerSpec
+    train: TrainSpec = TrainSpec()
+    record: RecordSpec = RecordSpec()
+    population: PopulationSpec | None = None
+    claims: Annotated[tuple[ClaimSpec, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for where, splits in (
+            ("record.evaluation.splits", self.record.evaluation.splits),
+            ("record.ledger.split", (self.record.ledger.split,) if self.record.ledger else ()),
+        ):
+            for split in splits:
+                if split not in self.task.split_names():
+                    raise ValueError(f"{where}: the task has no split {split!r}; it has {', '.join(self.task.split_names())}")
+        if self.population is not None:
+            self.members()
+        return self
+
+    def members(self) -> list[ExperimentSpec]:
+        """One experiment for each member; just this one where there is no population."""
+        if self.population is None:
+            return [self]
+        return [self._member(variation) for variation in self.population.variations()]
+
+    def _member(self, variation: dict[str, Any]) -> ExperimentSpec:
+        data: dict[str, Any] = {**self.plain(), "population": None}
+        for path, value in variation.items():
+            *parents, last = path.split(".")
+            node: Any = data
+            for key in parents:
+                node = node.get(key) if isinstance(node, dict) else None
+            if not isinstance(node, dict) or last not in node or path == "population":
+                raise ValueError(f"population.grid: there is no field {path!r} in this experiment")
+            node[last] = value
+        try:
+            return ExperimentSpec.model_validate(data)
+        except ValidationError as problem:
+            raise ValueError(f"population.grid: {variation} is refused: {problem.errors()[0]['msg']}") from problem
+
+

@@ -1,0 +1,90 @@
+"""The four families of kinds: what a field of type model, task, learner or analysis accepts."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from pydantic import ValidationError, model_validator
+
+from zoo.errors import SpecError
+from zoo.registry import suggest
+from zoo.specs.base import KindSpec
+
+
+class ModelSpec(KindSpec):
+    """An architecture, its initialisation and its constraints."""
+
+    family: ClassVar[str] = "models"
+
+
+class LearnerSpec(KindSpec):
+    """How parameters change."""
+
+    family: ClassVar[str] = "learners"
+
+
+class AnalysisSpec(KindSpec):
+    """What is asked of one checkpoint, a pair, a series or a population."""
+
+    family: ClassVar[str] = "analyses"
+
+
+STANDARD_SPLITS = ("train", "validation", "test")
+
+
+class TaskSpec(KindSpec):
+    """Where data come from, deterministic from (spec, split, seed, step).
+
+    A task has the splits train, validation and test, and named shifts of itself:
+    ``splits`` maps a split to the fields that differ there, for example
+    ``{"longer": {"steps": 300}}``. Each split draws its own examples.
+    """
+
+    family: ClassVar[str] = "tasks"
+    loss: ClassVar[str] = "mse"
+    """The natural loss of the task; a learner may choose another."""
+
+    splits: dict[str, dict[str, Any]] = {}
+
+    @property
+    def inputs(self) -> int:
+        """Width of ``x``."""
+        raise NotImplementedError(f"{type(self).__name__} must say its inputs")
+
+    @property
+    def outputs(self) -> int:
+        """Width of ``y``."""
+        raise NotImplementedError(f"{type(self).__name__} must say its outputs")
+
+    def split_names(self) -> tuple[str, ...]:
+        """Every split that this task has."""
+        return tuple(dict.fromkeys([*STANDARD_SPLITS, *self.splits]))
+
+    def for_split(self, split: str) -> Self:
+        """The task as it is on a split. Raises :class:`SpecError` for one that it does not have."""
+        if split not in self.split_names():
+            raise SpecError(
+                f"the task {self.kind!r} has no split {split!r}.{suggest(split, self.split_names())} "
+                f"It has: {', '.join(self.split_names())}."
+            )
+        changes = self.splits.get(split, {})
+        return _shifted(self, split) if changes else self
+
+    @model_validator(mode="after")
+    def _splits_hold(self) -> Self:
+        for split, changes in self.splits.items():
+            if "kind" in changes or "splits" in changes:
+                raise ValueError(f"split {split!r} may not change 'kind' or 'splits'")
+            try:
+                shifted = type(self).model_validate({**dict(self), **changes, "splits": {}})
+            except ValidationError as problem:
+                first = problem.errors()[0]
+                where = ".".join(map(str, ("splits", split, *first["loc"])))
+                raise ValueError(f"{where}: {first['msg']}") from problem
+            if (shifted.inputs, shifted.outputs) != (self.inputs, self.outputs):
+                raise ValueError(f"split {split!r} changes the width of the inputs or outputs")
+        return self
+
+
+def _shifted(task: TaskSpec, split: str) -> Any:
+    return type(task).model_validate({**dict(task), **task.splits[split], "splits": {}})

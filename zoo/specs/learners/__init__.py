@@ -1,0 +1,1 @@
+"""Learning rules, one family a file; mirrored by ``zoo/learners``."""

@@ -1,0 +1,1 @@
+"""Architectures, one family a file; mirrored by ``zoo/models``."""

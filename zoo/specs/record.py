@@ -1,0 +1,104 @@
+"""The record of a checkpoint: what it is, what it measured, where it came from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from zoo.specs.base import Line, Lines, Name, Spec, Text
+from zoo.specs.claim import Measured, Verdict
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class FileEntry(Spec):
+    """A file of the checkpoint folder, by content."""
+
+    sha256: Digest
+    size: Annotated[int, Field(ge=0)]
+
+
+class Tolerance(Spec):
+    """How closely golden outputs must be met: |a - b| ≤ atol + rtol |b|."""
+
+    rtol: Annotated[float, Field(ge=0)]
+    atol: Annotated[float, Field(ge=0)]
+
+
+class CodeVersion(Spec):
+    """The code that trained the checkpoint."""
+
+    version: Line
+    commit: Line | None = None
+    """Git commit, where it ran from a checkout."""
+    dirty: bool | None = None
+    """Whether that checkout had uncommitted changes."""
+
+
+class Environment(Spec):
+    """What it ran on."""
+
+    packages: dict[str, Line]
+    platform: Line
+    device: Line
+    threads: Annotated[int, Field(ge=1)]
+
+
+class CurvePoint(Spec):
+    """A validation during training."""
+
+    step: Annotated[int, Field(ge=0)]
+    values: dict[str, float | None]
+
+
+class Record(Spec):
+    """``record.json`` of a checkpoint folder. Lists have one entry a member."""
+
+    spec: Literal["record/1"] = "record/1"
+    name: Name
+    title: Line = ""
+    paper: Name | None = None
+    citation: Text = ""
+    tags: Lines = ()
+    license: Line
+    """SPDX identifier for the weights."""
+    code_license: Line = "MIT"
+    experiment: Digest
+    """Digest of the experiment spec in ``spec.json``."""
+    members: Annotated[int, Field(ge=1)] | None = None
+    """Size of the leading axis of every tensor; none where the checkpoint is a single network."""
+    seeds: Annotated[tuple[int, ...], Field(strict=False)]
+    steps: Annotated[tuple[int, ...], Field(strict=False)]
+    """Batches that each member was trained on."""
+    stopped: Lines
+    """Why each member ended: ``target`` or ``steps``."""
+    series: Annotated[tuple[Annotated[tuple[int, ...], Field(strict=False)], ...], Field(strict=False)] = ()
+    """Steps of the snapshots in ``series.safetensors``, a list a member."""
+    parameters: Annotated[int, Field(ge=0)]
+    """Trainable numbers of one network."""
+    metrics: dict[Line, Measured]
+    claims: Annotated[tuple[Verdict, ...], Field(strict=False)] = ()
+    curve: Annotated[tuple[Annotated[tuple[CurvePoint, ...], Field(strict=False)], ...], Field(strict=False)] = ()
+    golden: dict[Literal["cpu", "cuda", "mps"], Tolerance] = {}
+    files: dict[FileName, FileEntry]
+    code: CodeVersion
+    environment: Environment
+    wall_time: Annotated[tuple[float, ...], Field(strict=False)]
+    """Seconds of training."""
+    created: Line
+    """UTC, ISO 8601."""
+    parents: Lines = ()
+    """References of the checkpoints that this one was derived from."""
+
+    @model_validator(mode="after")
+    def _one_entry_a_member(self) -> Self:
+        count = self.members or 1
+        for name in ("seeds", "steps", "stopped", "wall_time"):
+            if len(getattr(self, name)) != count:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {count} members")
+        for name, values in self.metrics.items():
+            if len(values) != count:
+                raise ValueError(f"metric {name!r} has {len(values)} values for {count} members")
+        return self

@@ -1,0 +1,1 @@
+"""Tasks, one family a file; mirrored by ``zoo/tasks``."""
