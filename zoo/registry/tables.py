@@ -15,7 +15,7 @@ from zoo.registry.names import suggest
 if TYPE_CHECKING:
     from zoo.learners.base import Learner
     from zoo.specs.experiment import ExperimentSpec
-    from zoo.tasks.base import TaskData
+    from zoo.training.data import TaskData
 
 FAMILIES = tuple(BUILTIN)
 GROUP = "zoo.kinds"
@@ -108,7 +108,7 @@ def resolve(experiment: ExperimentSpec) -> tuple[Learner, TaskData]:
     weights, whatever the state of torch's generators.
     """
     from zoo.learners.base import build
-    from zoo.tasks.base import TaskData
+    from zoo.training.data import TaskData
 
     learner = build(experiment)
     return learner, TaskData(learner, experiment.train)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from statistics import fmean, median
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -16,6 +18,10 @@ class ClaimSource(Spec):
     """``paper``: a figure of the paper; ``design``: ours, fixed before the run."""
     where: Line = ""
     """Table, figure or section; for a design bound, the reason."""
+
+
+Measured = Annotated[tuple[float | None, ...], Field(strict=False)]
+"""One value a member; ``None`` where it is no finite number."""
 
 
 class ClaimSpec(Spec):
@@ -54,8 +60,24 @@ class ClaimSpec(Spec):
         return name if self.over == "every" else f"{self.over} {name}"
 
 
-Measured = Annotated[tuple[float | None, ...], Field(strict=False)]
-"""One value a member; ``None`` where it is no finite number."""
+    def judge(self, metrics: Mapping[str, tuple[float | None, ...]]) -> Verdict:
+        """Whether the claim holds on measured values; a value that is missing or not finite fails it."""
+        values = metrics.get(self.metric, (None,))
+        if self.minus is not None:
+            less = metrics.get(self.minus, (None,) * len(values))
+            values = tuple(
+                None if a is None or b is None else a - b for a, b in zip(values, less, strict=True)
+            )
+        measured = values
+        if self.over != "every" and None not in values:
+            measured = ({"mean": fmean, "median": median}[self.over](values),)  # type: ignore[arg-type]
+        holds = all(
+            value is not None
+            and (self.at_least is None or value >= self.at_least)
+            and (self.at_most is None or value <= self.at_most)
+            for value in measured
+        )
+        return Verdict(claim=self, measured=measured, holds=holds)
 
 
 class Verdict(Spec):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -54,6 +54,12 @@ class TrainSpec(Spec):
     save_every: Count = 250
     """Steps between the states that a killed run resumes from."""
 
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Self:
+        if self.batch_size % self.devices:
+            raise ValueError(f"batch_size {self.batch_size} cannot be shared equally by {self.devices} devices")
+        return self
+
 
 class SnapshotSpec(Spec):
     """Steps at which the weights are kept: 0, 1, base, base², …, and the last one."""
@@ -97,22 +103,26 @@ class RecordSpec(Spec):
 
 
 class PopulationSpec(Spec):
-    """Members that differ in their seed, and in fields on a grid."""
+    """Members that differ in their seed (``train.seed``, ``train.seed`` + 1, …) and in fields on a grid."""
 
-    seeds: Annotated[tuple[Seed, ...], Field(strict=False, min_length=1, max_length=10_000)] = (0,)
+    members: Annotated[int, Field(ge=1, le=100_000)] = 1
+    """Seeds for each combination of the grid."""
     grid: dict[str, Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]] = {}
     """Dotted path in the experiment → values; every combination is trained with every seed."""
 
-    @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("a seed appears twice: its members would be copies of each other")
-        return self
+    def __len__(self) -> int:
+        return self.members * math.prod(map(len, self.grid.values()))
 
-    def variations(self) -> list[dict[str, Any]]:
-        """One mapping of dotted path to value for each member, seeds varying fastest."""
-        axes = {**self.grid, "train.seed": self.seeds}
-        return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    def variation(self, index: int, seed: int) -> dict[str, Any]:
+        """Dotted path → value of one member; seeds vary fastest."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        index, offset = divmod(index, self.members)
+        chosen: dict[str, Any] = {"train.seed": seed + offset}
+        for path, values in reversed(self.grid.items()):
+            index, which = divmod(index, len(values))
+            chosen[path] = values[which]
+        return chosen
 
 
 class ExperimentSpec(Spec):
@@ -146,15 +156,24 @@ class ExperimentSpec(Spec):
             for split in splits:
                 if split not in self.task.split_names():
                     raise ValueError(f"{where}: the task has no split {split!r}; it has {', '.join(self.task.split_names())}")
-        if self.population is not None:
-            self.members()
+        if self.population is not None and self.population.grid:
+            for index in range(0, len(self.population), self.population.members):
+                self.member(index)  # one of each combination: seeds cannot be wrong
         return self
 
     def members(self) -> list[ExperimentSpec]:
         """One experiment for each member; just this one where there is no population."""
+        return [self] if self.population is None else [self.member(k) for k in range(len(self.population))]
+
+    def member(self, index: int) -> ExperimentSpec:
+        """The experiment of one member of the population. Raises :class:`IndexError` beyond the last."""
         if self.population is None:
-            return [self]
-        return [self._member(variation) for variation in self.population.variations()]
+            return self
+        variation = self.population.variation(index, self.train.seed)
+        if not self.population.grid:  # known to be valid, and this is on the way of every load
+            train = self.train.model_copy(update={"seed": variation["train.seed"]})
+            return self.model_copy(update={"population": None, "train": train})
+        return self._member(variation)
 
     def _member(self, variation: dict[str, Any]) -> ExperimentSpec:
         data: dict[str, Any] = {**self.plain(), "population": None}
@@ -163,7 +182,7 @@ class ExperimentSpec(Spec):
             node: Any = data
             for key in parents:
                 node = node.get(key) if isinstance(node, dict) else None
-            if not isinstance(node, dict) or last not in node or path == "population":
+            if not isinstance(node, dict) or last not in node or path in ("population", "name"):
                 raise ValueError(f"population.grid: there is no field {path!r} in this experiment")
             node[last] = value
         try:

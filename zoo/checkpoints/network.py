@@ -1,0 +1,127 @@
+"""From a checkpoint folder to a network, and back to the bytes of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zoo.checkpoints.folder import CheckpointFolder
+from zoo.errors import CheckpointError, UnknownNameError
+from zoo.learners.base import Learner, assemble
+from zoo.specs.experiment import ExperimentSpec
+from zoo.specs.record import Tolerance
+
+MODEL, SERIES, GOLDEN, LEDGER = "model.safetensors", "series.safetensors", "golden.safetensors", "ledger.safetensors"
+TOLERANCES = {"cpu": Tolerance(rtol=1e-4, atol=1e-5), "cuda": Tolerance(rtol=1e-2, atol=1e-3)}
+"""How far golden outputs may drift between machines of a class; float32, a few hundred steps."""
+LEARNER = "learner."
+"""Prefix of what a learner owns beside its model."""
+
+
+def load_network(folder: CheckpointFolder, member: int | None = None, step: int | None = None) -> Learner:
+    """A trained network in eval mode on the CPU.
+
+    ``member`` picks one of a population (the first without it), ``step`` a snapshot of its training.
+    Loading is strict: raises :class:`CheckpointError` on a missing, additional or misshapen tensor, and
+    :class:`UnknownNameError` for a member or step that the checkpoint does not have.
+    """
+    record = folder.record
+    index = _member_index(folder, member)
+    if step is None:
+        tensors = folder.tensors(MODEL, select=None if record.members is None else index)
+        digest = record.files[MODEL].sha256
+    else:
+        tensors = folder.tensors(SERIES, select=_snapshot_index(folder, index, step))
+        digest = record.files[SERIES].sha256
+    learner = empty(folder.experiment.member(index))
+    fill(learner, tensors, str(folder.path / MODEL))
+    learner.record = record
+    learner.digest = f"{digest}/{index}" + ("" if step is None else f"#{step}")
+    learner.batches_seen = record.steps[index] if step is None else step
+    return learner.eval()
+
+
+def empty(experiment: ExperimentSpec) -> Learner:
+    """The modules of an experiment without memory for their weights."""
+    with torch.device("meta"):
+        return assemble(experiment)
+
+
+def fill(learner: Learner, tensors: Mapping[str, Tensor], origin: str) -> None:
+    """Give an empty network its weights. Raises :class:`CheckpointError` unless names and shapes all agree."""
+    expected = learner.model.state_dict()
+    wrong = [f"missing {name}" for name in expected.keys() - tensors.keys()]
+    wrong += [f"unexpected {name}" for name in tensors.keys() - expected.keys()]
+    wrong += [
+        f"{name} is {tuple(tensors[name].shape)} rather than {tuple(expected[name].shape)}"
+        for name in expected.keys() & tensors.keys()
+        if tensors[name].shape != expected[name].shape
+    ]
+    if wrong:
+        raise CheckpointError(
+            f"{origin} does not fit the model that its spec.json declares: {'; '.join(sorted(wrong)[:8])}. "
+            "Fetch the checkpoint again, or train it anew."
+        )
+    learner.model.load_state_dict(dict(tensors), strict=True, assign=True)
+
+
+def stack(states: Sequence[Mapping[str, Tensor]], population: bool) -> dict[str, Tensor]:
+    """Weights of all members with a leading member axis; those of the only one as they are."""
+    if not population:
+        return dict(states[0])
+    return {name: torch.stack([state[name] for state in states]) for name in states[0]}
+
+
+@torch.no_grad()
+def golden_outputs(members: Sequence[Learner], trials: int) -> dict[str, Tensor]:
+    """A probe from the test split, ``x`` [trial, time, input], and what each member answers, ``y``
+    [member, trial, time, output]."""
+    x = members[0].batch("test", 0, 0, trials).x
+    return {"x": x, "y": torch.stack([learner(x).y for learner in members])}
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How one member's outputs compare with the stored ones."""
+
+    member: int
+    worst: float
+    """Largest absolute difference."""
+    holds: bool
+
+
+@torch.no_grad()
+def replay(folder: CheckpointFolder, device: str = "cpu") -> list[Replay]:
+    """Run the golden probe again on a device; raises nothing on a difference, reports it."""
+    golden = folder.tensors(GOLDEN)
+    allowed = folder.record.golden.get(torch.device(device).type) or TOLERANCES["cuda"]  # type: ignore[call-overload]
+    found = []
+    for index in range(folder.record.members or 1):
+        learner = load_network(folder, index if folder.record.members else None).to(device)
+        y, expected = learner(golden["x"].to(device)).y.cpu(), golden["y"][index]
+        holds = torch.allclose(y, expected, rtol=allowed.rtol, atol=allowed.atol)
+        found.append(Replay(index, (y - expected).abs().max().item(), holds))
+    return found
+
+
+def _member_index(folder: CheckpointFolder, member: int | None) -> int:
+    count = folder.record.members
+    if member is None:
+        return 0
+    if member >= (count or 1) or (count is None and member):
+        has = "is a single network" if count is None else f"has members 0 to {count - 1}"
+        raise UnknownNameError(f"{folder.record.name} {has}; there is no {folder.record.name}/{member}.")
+    return member
+
+
+def _snapshot_index(folder: CheckpointFolder, member: int, step: int) -> int:
+    series = folder.record.series
+    if not series:
+        raise UnknownNameError(f"{folder.record.name} was published without snapshots, so there is no #{step}.")
+    if step not in series[member]:
+        steps = ", ".join(f"#{s}" for s in series[member])
+        raise UnknownNameError(f"{folder.record.name}/{member} has no snapshot #{step}; it has {steps}.")
+    return sum(map(len, series[:member])) + series[member].index(step)

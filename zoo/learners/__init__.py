@@ -1,0 +1,1 @@
+"""How parameters change, one family a file; mirrored by ``zoo/specs/learners``."""

@@ -1,0 +1,86 @@
+"""Backpropagation, through time where the model iterates."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zoo.learners.base import Learner
+from zoo.specs.learners.backprop import AdamSpec, AdamWSpec, BackpropSpec, ScheduleSpec, SGDSpec
+from zoo.tasks.base import Batch
+
+
+class Backprop(Learner):
+    """Gradient descent on the loss of the task."""
+
+    @property
+    def rule(self) -> BackpropSpec:
+        spec = self.experiment.learner
+        assert isinstance(spec, BackpropSpec)
+        return spec
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        output = self(batch.x)
+        loss = self.losses(output.y, batch).mean()
+        if self.rule.activity_penalty:
+            exposed = output.states[next(iter(self.model.parts))]
+            loss = loss + self.rule.activity_penalty * exposed.square().mean()
+        return loss
+
+    def losses(self, y: Tensor, batch: Batch) -> Tensor:
+        """Mean over the time steps that count (and outputs, for ``mse``) of each example."""
+        if (self.rule.loss or self.experiment.task.loss) == "mse":
+            error = (y - batch.y).square().mean(-1)
+        else:
+            error = F.cross_entropy(y.movedim(-1, 1), batch.y.movedim(-1, 1), reduction="none")
+        return (error * batch.mask).sum(1) / batch.mask.sum(1)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = make_optimizer(self.rule.optimizer, list(self.parameters()))
+        scale = schedule(self.rule.schedule, self.experiment.train.steps)
+        if scale is None:
+            return optimizer
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, scale)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        if self.rule.clip_norm is not None:
+            self.clip_gradients(optimizer, gradient_clip_val=self.rule.clip_norm, gradient_clip_algorithm="norm")
+
+
+def make_optimizer(spec: AdamSpec | AdamWSpec | SGDSpec, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimizer that a spec declares, in its fused form."""
+    match spec:
+        case AdamSpec():
+            return torch.optim.Adam(parameters, spec.lr, spec.betas, spec.eps, fused=True)
+        case AdamWSpec():
+            return torch.optim.AdamW(parameters, spec.lr, spec.betas, spec.eps, spec.weight_decay, fused=True)
+        case SGDSpec():
+            return torch.optim.SGD(
+                parameters, spec.lr, spec.momentum, weight_decay=spec.weight_decay, nesterov=spec.nesterov, fused=True
+            )
+
+
+def schedule(spec: ScheduleSpec, steps: int) -> Any:
+    """Factor on the learning rate as a function of the step, or ``None`` where it is always 1."""
+    if spec.kind == "constant" and not spec.warmup:
+        return None
+
+    def factor(step: int) -> float:
+        if step < spec.warmup:
+            return (step + 1) / spec.warmup
+        after = step - spec.warmup
+        match spec.kind:
+            case "cosine":
+                progress = min(1.0, after / max(1, steps - spec.warmup))
+                return spec.final + (1 - spec.final) * 0.5 * (1 + math.cos(math.pi * progress))
+            case "step":
+                return spec.factor ** (after // spec.every)
+            case _:
+                return 1.0
+
+    return factor

@@ -1,0 +1,183 @@
+"""The one interface of everything that iterates.
+
+A dynamics has a state ``h`` of shape ``[batch, units]``, whatever it is made of inside, and four
+methods that analyses rely on: ``step``, ``readout``, ``initial_state`` and ``rollout``. A new
+architecture gives ``step`` and ``readout``; a faster way through a whole sequence (``unroll``) is
+optional and has a parity test.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.errors import AnalysisError
+from zoo.registry import suggest
+from zoo.specs.families import ModelSpec
+
+Intervention = Callable[[Tensor, int], Tensor]
+"""``fn(value, t) -> value``: replaces what a site holds at time step t; ``value`` is [batch, width]."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a forward pass gives."""
+
+    y: Tensor
+    """``[batch, time, output]``."""
+    states: Mapping[str, Tensor]
+    """Site → ``[batch, time, width]``."""
+
+
+class Dynamics(nn.Module, ABC):
+    """Base of all models that iterate: built from ``(spec, inputs, outputs)`` and nothing else."""
+
+    def __init__(self, spec: ModelSpec, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.inputs = inputs
+        self.outputs = outputs
+        self._interventions: dict[str, Intervention] = {}
+        self._captures: list[tuple[frozenset[str], dict[str, Tensor]]] = []
+
+    # What an architecture gives -------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def parts(self) -> Mapping[str, slice]:
+        """Name of each part of the state → where it lies on the unit axis; the first one is read out."""
+
+    @abstractmethod
+    def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The next state ``[batch, units]`` from the state, the input ``[batch, inputs]``, and noise
+        ``[batch, units]`` of unit variance, if any."""
+
+    @abstractmethod
+    def decode(self, exposed: Tensor) -> Tensor:
+        """The output ``[…, outputs]`` from the first part of the state ``[…, width]``."""
+
+    def unroll(self, x: Tensor) -> Tensor | None:
+        """All values of the first part, ``[batch, time, width]``, from ``x`` in one fast pass.
+
+        ``None`` where there is no faster way than ``step``.
+        """
+        return None
+
+    # What follows from it -------------------------------------------------------------------
+
+    @property
+    def units(self) -> int:
+        """Width of the flat state."""
+        return max(part.stop for part in self.parts.values())
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """What can be captured: the input, each part of the state, the whole state, the output."""
+        whole = ("state",) if len(self.parts) > 1 else ()
+        return ("input", *self.parts, *whole, "output")
+
+    def readout(self, h: Tensor) -> Tensor:
+        """The output ``[…, outputs]`` from the flat state ``[…, units]``."""
+        return self.decode(h[..., next(iter(self.parts.values()))])
+
+    def initial_state(self, batch: int) -> Tensor:
+        """``[batch, units]`` of zeros, on the model's device and of its type."""
+        like = next(self.parameters())
+        return torch.zeros(batch, self.units, dtype=like.dtype, device=like.device)
+
+    def noise(self, batch: int, steps: int) -> Tensor | None:
+        """Noise that the model asks for in training: ``[batch, steps, units]``, or none."""
+        return None
+
+    def rollout(
+        self, h0: Tensor, u: Tensor | None = None, steps: int | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        """States ``[batch, steps, units]`` that follow ``h0`` ``[batch, units]``.
+
+        ``u`` is ``[batch, steps, inputs]``, or none for an autonomous run of ``steps`` with zero input.
+        """
+        if u is None:
+            if steps is None:
+                raise AnalysisError("a rollout needs an input sequence or a number of steps.")
+            u = h0.new_zeros(h0.shape[0], 1, self.inputs).expand(-1, steps, -1)
+        h, states = h0, []
+        for t in range(u.shape[1] if steps is None else steps):
+            h = self.step(h, u[:, t], None if noise is None else noise[:, t])
+            states.append(h)
+        return torch.stack(states, 1)
+
+    def forward(self, x: Tensor, noise: Tensor | None = None) -> Output:
+        """Outputs and states for input sequences ``x`` ``[batch, time, inputs]`` from the initial state.
+
+        Takes the fast pass unless noise, an intervention or a part of the state beyond the first asks
+        for single steps.
+        """
+        if noise is None and self.training:
+            noise = self.noise(x.shape[0], x.shape[1])
+        wanted = set().union(*(sites for sites, _ in self._captures)) if self._captures else set()
+        first = next(iter(self.parts))
+        stepwise = noise is not None or self._interventions or wanted - {"input", first, "output"}
+        exposed = None if stepwise else self.unroll(x)
+        if exposed is not None:
+            states = {"input": x, first: exposed}
+            y = self.decode(exposed)
+        else:
+            x, states, y = self._stepwise(x, noise)
+        for sites, into in self._captures:
+            into.update({site: y if site == "output" else states[site] for site in sites})
+        return Output(y, states)
+
+    def _stepwise(self, x: Tensor, noise: Tensor | None) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        edit = self._interventions
+        h, inputs, states, outputs = self.initial_state(x.shape[0]), [], [], []
+        for t in range(x.shape[1]):
+            u = edit["input"](x[:, t], t) if "input" in edit else x[:, t]
+            h = self.step(h, u, None if noise is None else noise[:, t])
+            for name, part in self.parts.items():
+                if name in edit:
+                    h = torch.cat([h[:, : part.start], edit[name](h[:, part], t), h[:, part.stop :]], 1)
+            if "state" in edit:
+                h = edit["state"](h, t)
+            y = self.readout(h)
+            inputs.append(u)
+            states.append(h)
+            outputs.append(edit["output"](y, t) if "output" in edit else y)
+        flat, u = torch.stack(states, 1), torch.stack(inputs, 1)
+        parts = {name: flat[..., part] for name, part in self.parts.items()}
+        whole = {"state": flat} if len(self.parts) > 1 else {}
+        return u, {"input": u, **parts, **whole}, torch.stack(outputs, 1)
+
+    @contextmanager
+    def capture(self, sites: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+        """Fills the mapping that it yields with site → ``[batch, time, width]`` at each forward pass."""
+        self._check_sites(sites)
+        entry = (frozenset(sites), dict[str, Tensor]())
+        self._captures.append(entry)
+        try:
+            yield entry[1]
+        finally:
+            self._captures.remove(entry)
+
+    @contextmanager
+    def intervene(self, changes: Mapping[str, Intervention]) -> Iterator[None]:
+        """While it lasts, each site's value passes through its function, at every time step."""
+        self._check_sites(changes)
+        before = self._interventions
+        self._interventions = {**before, **changes}
+        try:
+            yield
+        finally:
+            self._interventions = before
+
+    def _check_sites(self, sites: Sequence[str] | Mapping[str, Intervention]) -> None:
+        for site in sites:
+            if site not in self.sites:
+                raise AnalysisError(
+                    f"{type(self).__name__} has no site {site!r}.{suggest(site, self.sites)} "
+                    f"Its sites: {', '.join(self.sites)}."
+                )

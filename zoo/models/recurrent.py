@@ -1,0 +1,147 @@
+"""Recurrent networks: rate, Elman, GRU, LSTM. Each is a ``step``; most have a fused pass as well."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.models.dynamics import Dynamics
+from zoo.models.init import initialise
+from zoo.specs.models.recurrent import ElmanSpec, GRUSpec, LSTMSpec, RateSpec, RecurrentSpec
+
+PHI = {"tanh": torch.tanh, "relu": torch.relu}
+
+
+class Recurrent(Dynamics):
+    """One recurrent layer, held by torch's module for it, and a linear readout of ``h``."""
+
+    spec: RecurrentSpec
+    cell: nn.RNNBase
+
+    def __init__(self, spec: RecurrentSpec, inputs: int, outputs: int, cell: nn.RNNBase) -> None:
+        super().__init__(spec, inputs, outputs)
+        self.cell = cell
+        self.output = nn.Linear(spec.hidden, outputs)
+        if not self.output.weight.is_meta:
+            others = [cell.weight_ih_l0, cell.bias_ih_l0, cell.bias_hh_l0]
+            initialise(spec.init, cell.weight_hh_l0, others, self.output)
+
+    @property
+    def parts(self) -> Mapping[str, slice]:
+        return {"h": slice(0, self.spec.hidden)}
+
+    def decode(self, exposed: Tensor) -> Tensor:
+        return self.output(exposed)
+
+    def unroll(self, x: Tensor) -> Tensor | None:
+        return self.cell(x)[0]
+
+    def _gates(self, h: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """The input's and the state's part of the gates' drive, each ``[batch, gates × hidden]``."""
+        cell = self.cell
+        return F.linear(u, cell.weight_ih_l0, cell.bias_ih_l0), F.linear(h, cell.weight_hh_l0, cell.bias_hh_l0)
+
+
+class Elman(Recurrent):
+    """h' = φ(W h + b_h + W_in u + b_in); noise is added inside φ."""
+
+    spec: ElmanSpec
+
+    def __init__(self, spec: ElmanSpec, inputs: int, outputs: int) -> None:
+        super().__init__(
+            spec, inputs, outputs, nn.RNN(inputs, spec.hidden, nonlinearity=spec.nonlinearity, batch_first=True)
+        )
+
+    def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
+        drive, recurrent = self._gates(h, u)
+        total = drive + recurrent
+        return PHI[self.spec.nonlinearity](total if noise is None else total + noise)
+
+
+class GRU(Recurrent):
+    """Gated recurrent unit; noise is added to the new state."""
+
+    spec: GRUSpec
+
+    def __init__(self, spec: GRUSpec, inputs: int, outputs: int) -> None:
+        super().__init__(spec, inputs, outputs, nn.GRU(inputs, spec.hidden, batch_first=True))
+
+    def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
+        drive, recurrent = self._gates(h, u)
+        (reset_u, update_u, new_u), (reset_h, update_h, new_h) = drive.chunk(3, 1), recurrent.chunk(3, 1)
+        reset, update = torch.sigmoid(reset_u + reset_h), torch.sigmoid(update_u + update_h)
+        new = torch.tanh(new_u + reset * new_h)
+        out = new + update * (h - new)
+        return out if noise is None else out + noise
+
+
+class LSTM(Recurrent):
+    """Long short-term memory; the flat state is (h, c), and noise is added to both."""
+
+    spec: LSTMSpec
+
+    def __init__(self, spec: LSTMSpec, inputs: int, outputs: int) -> None:
+        super().__init__(spec, inputs, outputs, nn.LSTM(inputs, spec.hidden, batch_first=True))
+
+    @property
+    def parts(self) -> Mapping[str, slice]:
+        n = self.spec.hidden
+        return {"h": slice(0, n), "c": slice(n, 2 * n)}
+
+    def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
+        hidden, cell = h.chunk(2, 1)
+        drive, recurrent = self._gates(hidden, u)
+        take, forget, new, give = (drive + recurrent).chunk(4, 1)
+        cell = torch.sigmoid(forget) * cell + torch.sigmoid(take) * torch.tanh(new)
+        out = torch.cat([torch.sigmoid(give) * torch.tanh(cell), cell], 1)
+        return out if noise is None else out + noise
+
+
+class Rate(Dynamics):
+    """Rate network in the potential form: x' = (1-α) x + α (W φ(x) + W_in u + b) + √(2α) σ ξ."""
+
+    spec: RateSpec
+
+    def __init__(self, spec: RateSpec, inputs: int, outputs: int) -> None:
+        super().__init__(spec, inputs, outputs)
+        self.weight_in = nn.Parameter(torch.empty(spec.hidden, inputs))
+        self.weight = nn.Parameter(torch.empty(spec.hidden, spec.hidden))
+        self.bias = nn.Parameter(torch.empty(spec.hidden))
+        self.output = nn.Linear(spec.hidden, outputs)
+        self.alpha = 1.0 if spec.tau is None else spec.dt / spec.tau
+        if not self.weight.is_meta:
+            initialise(spec.init, self.weight, [self.weight_in, self.bias], self.output)
+
+    @property
+    def parts(self) -> Mapping[str, slice]:
+        return {"h": slice(0, self.spec.hidden)}
+
+    def decode(self, exposed: Tensor) -> Tensor:
+        return self.output(PHI[self.spec.nonlinearity](exposed))
+
+    def noise(self, batch: int, steps: int) -> Tensor | None:
+        if not self.spec.noise:
+            return None
+        shape = (batch, steps, self.spec.hidden)
+        return self.spec.noise * torch.randn(shape, device=self.weight.device, dtype=self.weight.dtype)
+
+    def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
+        return self._advance(h, F.linear(u, self.weight_in, self.bias), noise)
+
+    def unroll(self, x: Tensor) -> Tensor:
+        drive = F.linear(x, self.weight_in, self.bias)
+        h, states = self.initial_state(x.shape[0]), []
+        for t in range(x.shape[1]):
+            h = self._advance(h, drive[:, t], None)
+            states.append(h)
+        return torch.stack(states, 1)
+
+    def _advance(self, h: Tensor, drive: Tensor, noise: Tensor | None) -> Tensor:
+        new = torch.addmm(drive, PHI[self.spec.nonlinearity](h), self.weight.t())
+        if self.alpha != 1.0:
+            new = h + self.alpha * (new - h)
+        return new if noise is None else new + math.sqrt(2 * self.alpha) * noise

@@ -1,0 +1,1 @@
+"""Claims and their verdicts; studies of published checkpoints, with their figures."""

@@ -1,0 +1,1 @@
+"""Where data come from, one family a file; mirrored by ``zoo/specs/tasks``."""

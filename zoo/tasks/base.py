@@ -1,0 +1,82 @@
+"""The contract of a task: batches that depend on (spec, split, seed, step) and on nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from zoo.errors import AnalysisError
+from zoo.specs.families import TaskSpec
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some examples of a task."""
+
+    x: Tensor
+    """``[example, time, input]``."""
+    y: Tensor
+    """``[example, time, output]``."""
+    mask: Tensor
+    """``[example, time]``: 1 where the target counts, 0 where anything goes."""
+    example_id: Tensor
+    """``[example]``: with the split and the seed, the same example on every machine and in every run."""
+    latents: Mapping[str, Tensor]
+    """Task variables, ``[example, time]`` or ``[example]``."""
+
+    def __getitem__(self, rows: slice) -> Batch:
+        """Some of the examples."""
+        kept = {name: getattr(self, name)[rows] for name in ("x", "y", "mask", "example_id")}
+        return replace(self, **kept, latents={name: value[rows] for name, value in self.latents.items()})
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Batch:
+        """On a device, with floating-point tensors of a type."""
+        moved = {name: getattr(self, name).to(device, dtype) for name in ("x", "y", "mask")}
+        latents = {k: v.to(device, dtype if v.is_floating_point() else v.dtype) for k, v in self.latents.items()}
+        return replace(self, **moved, example_id=self.example_id.to(device), latents=latents)
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed for torch from names and numbers; different parts give independent streams."""
+    text = "/".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1
+
+
+class Task(ABC):
+    """Base of all tasks, built from its spec. A new task gives ``draw``; and an ``oracle`` if it can."""
+
+    def __init__(self, spec: TaskSpec) -> None:
+        self.spec = spec
+
+    @abstractmethod
+    def draw(self, spec: TaskSpec, examples: int, generator: torch.Generator) -> Batch:
+        """Examples of the task as ``spec`` describes it (a split's spec), on the generator's device.
+
+        ``example_id`` may be left at zero; it is filled in by :meth:`batch`.
+        """
+
+    def oracle(self, batch: Batch) -> Tensor:
+        """The best possible output for a batch, from its inputs alone, ``[example, time, output]``."""
+        raise AnalysisError(f"the task {self.spec.kind!r} has no oracle.")
+
+    def metrics(self, y: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Numbers beside the loss, one an example: name → ``[example]``."""
+        return {}
+
+    def batch(
+        self, split: str, seed: int, step: int, examples: int, device: torch.device | str = "cpu"
+    ) -> Batch:
+        """Batch number ``step`` of a split, on a device. Equal arguments give equal tensors.
+
+        Raises :class:`SpecError` for a split that the task does not have.
+        """
+        spec = self.spec.for_split(split)
+        generator = torch.Generator(device).manual_seed(derive_seed("batch", split, seed, step))
+        batch = self.draw(spec, examples, generator)
+        ids = torch.arange(step * examples, (step + 1) * examples, device=generator.device)
+        return replace(batch, example_id=ids)

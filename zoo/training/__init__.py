@@ -1,0 +1,1 @@
+"""One run and many: fit, record, resume, and write the checkpoint."""

@@ -1,0 +1,50 @@
+"""The data of a run as Lightning wants them: generated on the device, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import lightning.pytorch as L
+
+from zoo.learners.base import Learner
+from zoo.specs.experiment import TrainSpec
+from zoo.tasks.base import Batch
+
+
+class BatchNumbers:
+    """Numbers of the batches still to come. A resumed run goes on from what the learner has seen."""
+
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
+
+    def __iter__(self) -> Iterator[int]:
+        number = self.learner.batches_seen
+        while True:
+            yield number
+            number += 1
+
+    # Lightning asks for these before it believes that a stream can go on where it stopped.
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
+class TaskData(L.LightningDataModule):
+    """Batches of the learner's task. Where several devices train, each takes its rows of the same batch."""
+
+    def __init__(self, learner: Learner, train: TrainSpec) -> None:
+        super().__init__()
+        self.learner = learner
+        self.spec = train
+
+    def train_dataloader(self) -> BatchNumbers:
+        return BatchNumbers(self.learner)
+
+    def transfer_batch_to_device(self, batch: int, device: Any, dataloader_idx: int) -> Batch:
+        """Turns the number of a batch into the batch."""
+        whole = self.learner.batch("train", self.spec.seed, batch, self.spec.batch_size)
+        world = self.trainer.world_size if self.trainer else 1
+        return whole if world == 1 else whole[self.trainer.global_rank :: world]

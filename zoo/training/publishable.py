@@ -1,0 +1,85 @@
+"""From finished runs to a checkpoint folder: stacked weights, series, ledger, golden outputs, record, card."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from zoo.checkpoints.folder import CheckpointFolder, safetensors_bytes, write
+from zoo.checkpoints.network import GOLDEN, MODEL, SERIES, TOLERANCES, empty, fill, golden_outputs, stack
+from zoo.checkpoints.network import LEDGER as LEDGER_FILE
+from zoo.learners.base import Learner
+from zoo.specs.experiment import ExperimentSpec
+from zoo.specs.record import Record
+from zoo.training.provenance import code_version, environment
+from zoo.training.recorder import LEDGER
+from zoo.training.run import Run
+
+
+def write_checkpoint(experiment: ExperimentSpec, runs: list[Run], destination: Path, citation: str = "") -> CheckpointFolder:
+    """The checkpoint folder of an experiment whose runs (one a member) are all finished."""
+    population = experiment.population is not None
+    results = [run.result for run in runs]
+    finals = [_snapshot(run, result["steps"])[0] for run, result in zip(runs, results, strict=True)]
+    members = [_network(run.experiment, state, run.folder) for run, state in zip(runs, finals, strict=True)]
+    files = {
+        "spec.json": json.dumps(experiment.plain(), indent=1).encode(),
+        MODEL: safetensors_bytes(stack(finals, population)),
+        GOLDEN: safetensors_bytes(golden_outputs(members, experiment.record.golden_trials)),
+    }
+    series: list[list[int]] = []
+    if experiment.record.snapshots is not None:
+        series = [result["kept"] for result in results]
+        kept = [_snapshot(run, step) for run, steps in zip(runs, series, strict=True) for step in steps]
+        files[SERIES] = safetensors_bytes(stack([state for state, _ in kept], True))
+        if experiment.record.ledger is not None:
+            files[LEDGER_FILE] = safetensors_bytes(stack([ledger for _, ledger in kept], True))
+    names = results[0]["metrics"]
+    metrics = {name: tuple(result["metrics"][name] for result in results) for name in names}
+    metrics |= {"train/steps": tuple(float(result["steps"]) for result in results)}
+    record = Record.model_validate(
+        {
+            "name": experiment.name,
+            "title": experiment.title,
+            "paper": experiment.paper,
+            "citation": citation,
+            "tags": experiment.tags,
+            "license": experiment.license,
+            "experiment": experiment.digest(),
+            "members": len(runs) if population else None,
+            "seeds": [run.experiment.train.seed for run in runs],
+            "steps": [result["steps"] for result in results],
+            "stopped": [result["stopped"] for result in results],
+            "series": series,
+            "parameters": sum(p.numel() for p in members[0].model.parameters()),
+            "metrics": metrics,
+            "claims": [claim.judge(metrics) for claim in experiment.claims],
+            "curve": [result["curve"] for result in results],
+            "golden": dict(TOLERANCES),
+            "files": {},
+            "code": code_version(),
+            "environment": environment(torch.device(results[0]["device"])),
+            "wall_time": [result["wall_time"] for result in results],
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+    )
+    return CheckpointFolder(write(destination, record, files))
+
+
+def _snapshot(run: Run, step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Weights and ledger row of a snapshot."""
+    tensors = load_file(run.snapshot(step))
+    ledger = {name.removeprefix(LEDGER): tensors.pop(name) for name in list(tensors) if name.startswith(LEDGER)}
+    return tensors, ledger
+
+
+def _network(experiment: ExperimentSpec, state: dict[str, Tensor], folder: Path) -> Learner:
+    learner = empty(experiment)
+    fill(learner, state, str(folder))
+    return learner.eval()
+

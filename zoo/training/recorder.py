@@ -1,0 +1,154 @@
+"""What a run keeps while it trains: snapshots, the ledger, the validation curve, states to resume from."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from torch import Tensor
+
+from zoo.checkpoints.folder import safetensors_bytes
+from zoo.errors import DivergedError
+from zoo.learners.base import Learner
+
+LEDGER = "ledger."
+STATE = "state.ckpt"
+SNAPSHOTS = "snapshots"
+
+
+class Recorder(L.Callback):
+    """Counts batches, keeps what the experiment's RecordSpec asks for, and ends the run.
+
+    It works on the count of data batches, never on Lightning's ``global_step``. Files appear whole or
+    not at all, so a run can be killed at any moment.
+    """
+
+    def __init__(self, learner: Learner, folder: Path) -> None:
+        self.learner = learner
+        self.folder = folder
+        self.spec = learner.experiment.train
+        self.record = learner.experiment.record
+        scheduled = self.record.snapshots.steps(self.spec.steps) if self.record.snapshots else ()
+        self.scheduled = frozenset(scheduled)
+        self.curve: list[dict[str, Any]] = []
+        self.kept: list[int] = []
+        self.stopped = "steps"
+        self.elapsed = 0.0
+        self._started = time.monotonic()
+        self._validated_at = -1
+
+    # Lightning's hooks ----------------------------------------------------------------------
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._started = time.monotonic() - self.elapsed
+        if self.learner.batches_seen == 0:
+            self._snapshot(0)
+            self._validate(0)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.learner.batches_seen += 1
+        step = self.learner.batches_seen
+        loss = self._loss(trainer, outputs)
+        if not math.isfinite(loss):
+            raise DivergedError(step, self._causes(step))
+        if step % self.spec.log_every == 0:
+            self._log(trainer, {"train/loss": loss}, step)
+        if step in self.scheduled:
+            self._snapshot(step)
+        seen = {"train/loss": loss}
+        if step % self.spec.validate_every == 0:
+            seen |= self._validate(step)
+            self._log(trainer, seen, step)
+        stop = self.spec.stop
+        if stop is not None and stop.metric in seen and stop.reached(seen[stop.metric]):
+            self.stopped = "target"
+            trainer.should_stop = True
+        elif step % self.spec.save_every == 0 and step < self.spec.steps:
+            self._save_state(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        step = self.learner.batches_seen
+        if step not in self.kept and self.record.snapshots:
+            self._snapshot(step)
+        if self._validated_at != step:
+            self._validate(step)
+        self.elapsed = time.monotonic() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        self.elapsed = time.monotonic() - self._started
+        return {"curve": self.curve, "kept": self.kept, "elapsed": self.elapsed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.curve, self.kept = state_dict["curve"], state_dict["kept"]
+        self.elapsed = state_dict["elapsed"]
+        self._validated_at = self.curve[-1]["step"] if self.curve else -1
+
+    # What they do ---------------------------------------------------------------------------
+
+    def _loss(self, trainer: L.Trainer, outputs: Any) -> float:
+        loss: Tensor = outputs["loss"]
+        if trainer.world_size > 1:
+            loss = trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")  # type: ignore[assignment]
+        return loss.item()
+
+    def _validate(self, step: int) -> dict[str, float]:
+        measured = self.learner.measure("validation", self.spec.validation_trials)
+        values = {f"validation/{name}": value.mean().item() for name, value in measured.items()}
+        if not math.isfinite(values["validation/loss"]):
+            raise DivergedError(step, self._causes(step))
+        self.curve.append({"step": step, "values": values})
+        self._validated_at = step
+        return values
+
+    def _snapshot(self, step: int) -> None:
+        tensors = dict(self.learner.model.state_dict())
+        if self.record.ledger is not None:
+            measured = self.learner.measure(self.record.ledger.split, self.record.ledger.trials)
+            tensors |= {LEDGER + name: value for name, value in measured.items()}
+        self.kept.append(step)
+        if self.learner.global_rank == 0:
+            write_whole(self.folder / SNAPSHOTS / f"{step:010d}.safetensors", safetensors_bytes(tensors))
+
+    def _save_state(self, trainer: L.Trainer) -> None:
+        target = self.folder / STATE
+        trainer.save_checkpoint(target.with_suffix(".new"))  # on all ranks: it gathers
+        if trainer.is_global_zero:
+            os.replace(target.with_suffix(".new"), target)
+
+    def _log(self, trainer: L.Trainer, values: dict[str, float], step: int) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step)
+
+    def _causes(self, step: int) -> list[str]:
+        """What usually makes a run like this one diverge, most likely first."""
+        learner = self.learner.experiment.learner.plain()
+        causes = []
+        if learner.get("optimizer"):
+            causes.append(f"the learning rate {learner['optimizer']['lr']:g} is too large (try a third of it)")
+        if "clip_norm" in learner and learner["clip_norm"] is None:
+            causes.append("gradients are not clipped (learner.clip_norm=1.0)")
+        if getattr(self.learner.experiment.model, "nonlinearity", None) == "relu":
+            causes.append("ReLU units grow without bound (a smaller model.init.spectral_radius)")
+        if self.spec.precision != "32-true":
+            causes.append(f"the precision {self.spec.precision} overflows (train.precision=32-true)")
+        broken = [name for name, value in self.learner.named_parameters() if not torch.isfinite(value).all()]
+        causes.append(f"not finite are: {', '.join(broken) or 'the loss alone, no weight'}")
+        return causes
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that a reader sees whole or not at all, and that survives a crash once written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(path.name + ".new")
+    with open(new, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, path)

@@ -1,0 +1,213 @@
+"""One run: an experiment trained in a folder of its own, resumable, never run twice."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import RunLockedError, SpecChangedError, TrainingError
+from zoo.paths import home
+from zoo.specs.base import canonical_json
+from zoo.specs.experiment import ExperimentSpec
+from zoo.training.recorder import SNAPSHOTS, STATE, write_whole
+
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: ``spec.json``, ``state.ckpt`` while it trains, ``snapshots/``, ``logs/``, ``result.json``."""
+
+    experiment: ExperimentSpec
+    folder: Path
+
+    @classmethod
+    def of(cls, experiment: ExperimentSpec, folder: Path | None = None) -> Run:
+        """The run of an experiment, in the folder that its digest names unless another is given."""
+        digest = experiment.digest()
+        return cls(experiment, folder or home() / "runs" / f"{experiment.name}-{digest[:12]}")
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / RESULT).exists()
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What :meth:`fit` wrote at its end: steps, stopped, metrics, curve, kept, wall_time, device."""
+        return json.loads((self.folder / RESULT).read_text())
+
+    def snapshot(self, step: int) -> Path:
+        return self.folder / SNAPSHOTS / f"{step:010d}.safetensors"
+
+    def check(self) -> None:
+        """Raises :class:`SpecChangedError` where the folder was begun under another spec."""
+        path = self.folder / "spec.json"
+        if not path.exists():
+            return
+        try:
+            before = ExperimentSpec.model_validate(json.loads(path.read_text()))
+        except ValueError as problem:
+            raise TrainingError(f"{path} cannot be read: {problem}. Remove the folder to train anew.") from problem
+        if before.digest() != self.experiment.digest():
+            raise SpecChangedError(
+                f"{self.folder} was begun under another spec; changed since: "
+                f"{'; '.join(changes(before, self.experiment))}. Train in another folder, or remove this one."
+            )
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """One process at a time; the lock goes with the process that held it."""
+        from filelock import FileLock, Timeout
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / ".lock", timeout=0)
+            with lock:
+                yield
+        except Timeout as problem:
+            raise RunLockedError(
+                f"another process is training in {self.folder}. Wait for it, or stop it and call again."
+            ) from problem
+        except OSError as problem:
+            raise TrainingError(
+                f"the run folder {self.folder} cannot be written: {problem.strerror or problem}. "
+                "Free some space, or set ZOO_HOME to a folder that can be written."
+            ) from problem
+
+    def fit(self, progress: bool = True) -> dict[str, Any]:
+        """Train to the end, from the last saved state if there is one. Returns the result.
+
+        Raises :class:`SpecChangedError`, :class:`RunLockedError`, :class:`DivergedError`.
+        """
+        import torch
+
+        self.check()
+        if self.finished:
+            return self.result
+        with self.locked(), quiet_lightning(), torch.random.fork_rng():
+            write_whole(self.folder / "spec.json", canonical_json(self.experiment.plain()).encode())
+            return self._fit(progress)
+
+    def _fit(self, progress: bool) -> dict[str, Any]:
+        import lightning.pytorch as L
+        import torch
+
+        from zoo import registry
+        from zoo.tasks.base import derive_seed
+        from zoo.training.progress import Progress
+        from zoo.training.recorder import Recorder
+
+        spec = self.experiment.train
+        learner, data = registry.resolve(self.experiment)
+        recorder = Recorder(learner, self.folder)
+        torch.manual_seed(derive_seed("noise", spec.seed))
+        callbacks: list[L.Callback] = [recorder]
+        if progress:
+            callbacks.append(Progress(f"{self.experiment.name} seed {spec.seed}", spec.steps))
+        trainer = L.Trainer(
+            max_steps=spec.steps,
+            accelerator=spec.accelerator,
+            devices=spec.devices,
+            strategy=spec.strategy,
+            precision=spec.precision,
+            logger=self._loggers(),
+            callbacks=callbacks,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            limit_val_batches=0,
+            default_root_dir=self.folder,
+        )
+        state = self.folder / STATE
+        resumed = {"ckpt_path": str(state), "weights_only": True} if state.exists() else {}
+        if spec.steps:
+            trainer.fit(learner, data, **resumed)
+        else:  # the initial network is what was asked for; Lightning would not even begin
+            recorder.on_fit_start(trainer, learner)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+        evaluation = self.experiment.record.evaluation
+        metrics = {
+            f"{split}/{name}": finite(value.mean().item())
+            for split in evaluation.splits
+            for name, value in learner.measure(split, evaluation.trials).items()
+        }
+        step = learner.batches_seen
+        if step not in recorder.kept:
+            recorder._snapshot(step)
+        result = {
+            "steps": step,
+            "stopped": recorder.stopped,
+            "metrics": metrics,
+            "curve": recorder.curve,
+            "kept": recorder.kept,
+            "wall_time": recorder.elapsed,
+            "device": str(learner.device),
+        }
+        if trainer.is_global_zero:
+            write_whole(self.folder / RESULT, json.dumps(result).encode())
+            state.unlink(missing_ok=True)
+        return result
+
+    def _loggers(self) -> Any:
+        from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+        logs = self.folder / "logs"
+        attempt = len(list(logs.glob("attempt-*"))) if logs.exists() else 0
+        loggers: list[Any] = []
+        for kind in self.experiment.train.loggers:
+            make = CSVLogger if kind == "csv" else TensorBoardLogger
+            try:
+                loggers.append(make(self.folder, name="logs", version=f"attempt-{attempt}"))
+            except ModuleNotFoundError as problem:
+                from zoo.errors import MissingDependencyError
+
+                raise MissingDependencyError("tensorboardX", "track", "the TensorBoard logger") from problem
+        return loggers or False
+
+
+def finite(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return value if math.isfinite(value) else None
+
+
+def changes(before: ExperimentSpec, after: ExperimentSpec) -> list[str]:
+    """``path: old → new`` for each field that determines the result and differs."""
+
+    def flat(node: Any, path: str = "") -> dict[str, Any]:
+        if not isinstance(node, dict):
+            return {path: node}
+        return {k: v for key, value in node.items() for k, v in flat(value, f"{path}.{key}".lstrip(".")).items()}
+
+    old, new = flat(before.plain()), flat(after.plain())
+    cosmetic = tuple([*ExperimentSpec.cosmetic, *(f"train.{field}" for field in type(before.train).cosmetic)])
+    return [
+        f"{path}: {old.get(path, 'absent')} → {new.get(path, 'absent')}"
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path) and not path.startswith(cosmetic)
+    ]
+
+
+@contextlib.contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """No tips, no hardware lines, and no warnings about what is done here on purpose."""
+    logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r".*LeafSpec.*deprecated", category=FutureWarning)
+            warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
+            yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)

@@ -1,0 +1,77 @@
+"""The verb ``train``: an experiment, or each member of its population, to a checkpoint folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from zoo.checkpoints.folder import CheckpointFolder
+from zoo.errors import TrainingError
+from zoo.specs.catalogue import find
+from zoo.specs.experiment import ExperimentSpec
+from zoo.specs.loading import load
+from zoo.specs.study import PaperSpec
+from zoo.training.run import Run
+
+CHECKPOINT = "checkpoint"
+
+
+def train(
+    spec: str | Path | ExperimentSpec,
+    overrides: Sequence[str] = (),
+    *,
+    folder: Path | str | None = None,
+    progress: bool = True,
+) -> CheckpointFolder:
+    """Train what a spec declares and return its checkpoint folder.
+
+    ``spec`` is a name of the catalogue, a YAML file or an :class:`ExperimentSpec`; ``overrides`` are
+    ``"dotted.path=value"``. A finished run is not run again, and one that was killed goes on from its
+    last saved state, with the same weights in the end (bit for bit on a CPU). ``folder`` replaces the
+    run folder that the spec's digest names.
+
+    Raises :class:`SpecError`, :class:`SpecChangedError` where ``folder`` was begun under another spec,
+    :class:`RunLockedError`, :class:`DivergedError`.
+    """
+    if isinstance(spec, ExperimentSpec):
+        experiment = spec
+        if overrides:
+            raise TrainingError("overrides go with a name or a file; use experiment.updated(...) for a spec.")
+    else:
+        loaded = load(spec, overrides)
+        if not isinstance(loaded, ExperimentSpec):
+            raise TrainingError(
+                f"{spec} is a {loaded.spec.partition('/')[0]}, and only an experiment can be trained. "
+                f"Try: zoo reproduce {loaded.name}"
+            )
+        experiment = loaded
+    whole = Run.of(experiment, None if folder is None else Path(folder))
+    whole.check()
+    done = whole.folder / CHECKPOINT
+    if done.exists():
+        return CheckpointFolder(done)
+    runs = _members(experiment, whole)
+    for run in runs:
+        run.fit(progress)
+    with whole.locked():
+        from zoo.training.publishable import write_checkpoint
+
+        return write_checkpoint(experiment, runs, done, citation(experiment.paper))
+
+
+def citation(paper: str | None) -> str:
+    """The paper's citation, where the catalogue knows the paper."""
+    if paper is None:
+        return ""
+    try:
+        found = load(find(paper))
+    except LookupError:
+        return ""
+    return found.citation() if isinstance(found, PaperSpec) else ""
+
+
+def _members(experiment: ExperimentSpec, whole: Run) -> list[Run]:
+    """One run a member; they live in folders of their own, shared with runs of the member alone."""
+    if experiment.population is None:
+        return [whole]
+    return [Run.of(member) for member in experiment.members()]
