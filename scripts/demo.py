@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -17,13 +16,16 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
+from zoo import paths
+
 OUTPUT = Path("demo-output")
 FIGURES = {metric: OUTPUT / f"{metric}.png" for metric in ("dsa", "procrustes")}
+NAME = "dsa-rnn-flipflop"
 TRAINED = "{trained}"
-"""Stands for the checkpoint folder that the first command writes."""
+"""Stands for the checkpoint folder that the first command leaves in ZOO_HOME."""
 
 STEPS: list[tuple[str, list[str]]] = [
-    ("Train one network, from a spec and an override.", ["train", "dsa-rnn-flipflop", "population=null"]),
+    ("Train one network, from a spec and an override.", ["train", NAME, "population=null"]),
     ("Publish it to the local hub.", ["publish", TRAINED, "--to", "local"]),
     ("What there is.", ["list"]),
     ("Load a network that ships with the zoo and run it on its task.", ["run", "dsa-gru-flipflop"]),
@@ -39,52 +41,46 @@ STEPS: list[tuple[str, list[str]]] = [
 
 def main() -> int:
     """Run all steps; the exit status is that of the first one that fails."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--keep", action="store_true", help="write to the usual ZOO_HOME instead of a temporary one")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="write to the usual ZOO_HOME, not to a temporary one"
+    )
     keep: bool = parser.parse_args().keep
 
     OUTPUT.mkdir(exist_ok=True)
     began = time.monotonic()
-    with nullcontext() if keep else tempfile.TemporaryDirectory(prefix="zoo-demo-") as home:
-        environment = os.environ | ({"ZOO_HOME": home} if home else {})
-        trained = ""
+    with nullcontext(paths.home()) if keep else tempfile.TemporaryDirectory(prefix="zoo-demo-") as home:
         for title, arguments in STEPS:
-            command = ["zoo", *(trained if argument == TRAINED else argument for argument in arguments)]
-            status, output = run(title, command, environment)
+            if TRAINED in arguments:
+                arguments[arguments.index(TRAINED)] = newest_checkpoint(Path(home), NAME)
+            status = run(title, arguments, Path(home))
             if status:
                 print(f"\nThis step failed, with exit status {status}.", file=sys.stderr)
                 return status
-            trained = trained or checkpoint(output)
     print(f"\nDone in {time.monotonic() - began:.0f} s. Two figures, the same networks in each:")
     for figure in FIGURES.values():
         print(f"  {figure.resolve()}")
     return 0
 
 
-def run(title: str, command: list[str], environment: dict[str, str]) -> tuple[int, str]:
-    """One command, its output shown as it comes and returned."""
-    print(f"\n# {title}\n$ {shlex.join(command)}", flush=True)
+def run(title: str, arguments: list[str], home: Path) -> int:
+    """One ``zoo`` command, with its output and its time; the exit status."""
+    print(f"\n# {title}\n$ {shlex.join(['zoo', *arguments])}", flush=True)
     began = time.monotonic()
-    lines = []
-    executable = Path(sys.executable).with_name("zoo")
-    with subprocess.Popen(
-        [str(executable), *command[1:]], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            lines.append(line)
+    zoo = Path(sys.executable).with_name("zoo")
+    status = subprocess.run(
+        [zoo, *arguments], env=os.environ | {"ZOO_HOME": str(home)}, check=False
+    ).returncode
     print(f"({time.monotonic() - began:.1f} s)", flush=True)
-    return process.returncode, "".join(lines)
+    return status
 
 
-def checkpoint(output: str) -> str:
-    """The checkpoint folder that ``zoo train`` names in what it prints."""
-    for word in re.findall(r"\S+", output):
-        folder = Path(word.strip("'\"`.,;:()"))
-        if folder.is_absolute() and (folder / "record.json").is_file():
-            return str(folder)
-    return ""
+def newest_checkpoint(home: Path, name: str) -> str:
+    """The folder in which the latest run of an experiment left its checkpoint."""
+    found = home.glob(f"runs/{name}-*/checkpoint/record.json")
+    return str(max(found, key=lambda path: path.stat().st_mtime).parent)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,44 @@
+"""What every test can count on: one thread, no network, no display, and a ZOO_HOME of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Before any library reads them; commands that tests start inherit them.
+os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg", "NO_COLOR": "1"}
+
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+_folders = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Homes for imports and for fixtures that outlive a test, so that the user's own stay untouched."""
+    config.stash[_folders] = tempfile.TemporaryDirectory(prefix="zoo-tests-")
+    for variable in ("ZOO_HOME", "HF_HOME"):
+        os.environ[variable] = str(Path(config.stash[_folders].name) / variable.lower())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_folders].cleanup()
+
+
+@pytest.fixture(autouse=True)
+def zoo_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The empty ``ZOO_HOME`` of this test."""
+    home = tmp_path_factory.mktemp("zoo-home")
+    monkeypatch.setenv("ZOO_HOME", str(home))
+    if "torch" in sys.modules:  # never imported for a test that does without
+        sys.modules["torch"].set_num_threads(1)
+    return home
