@@ -11,8 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+
+import zoo
 
 from .conftest import ROOT, Installed, build, python
+
+INFO = f"neuroai_zoo-{zoo.__version__}.dist-info"
 
 pytestmark = pytest.mark.xdist_group("wheel")
 
@@ -44,7 +49,7 @@ def test_the_wheel_has_the_data_of_the_checkout(wheel: Path, folder: str) -> Non
 
 def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     names = set(contents(wheel))
-    assert {name.split("/")[0] for name in names} == {"zoo", "neuroai_zoo-0.1.0.dist-info"}
+    assert {name.split("/")[0] for name in names} == {"zoo", INFO}
     package = {f"zoo/{name}" for name in visible(ROOT / "zoo") if not name.startswith("_data/")}
     assert {
         name for name in names if name.startswith("zoo/") and not name.startswith("zoo/_data/")
@@ -54,9 +59,10 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
 
 def test_the_metadata_say_what_is_needed(wheel: Path) -> None:
     files = contents(wheel)
-    metadata = email.message_from_bytes(files["neuroai_zoo-0.1.0.dist-info/METADATA"])
+    metadata = email.message_from_bytes(files[f"{INFO}/METADATA"])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert metadata["Name"] == "neuroai-zoo"
+    assert metadata["Version"] == zoo.__version__
     assert metadata["License-Expression"] == "MIT"
     assert set(metadata.get_all("Provides-Extra", [])) == set(project["optional-dependencies"])
     needed = {line for line in metadata.get_all("Requires-Dist", []) if ";" not in line}
@@ -64,6 +70,12 @@ def test_the_metadata_say_what_is_needed(wheel: Path) -> None:
         line.lower().replace("_", "-") for line in project["dependencies"]
     }
     assert metadata.get_payload(), "the README is missing from the metadata"
+
+
+def test_the_citation_names_the_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert str(citation["version"]) == zoo.__version__
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
 
 
 def test_the_source_distribution_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
@@ -83,9 +95,14 @@ def small_checkout(tmp_path: Path) -> Path:
     (root / "scripts").mkdir(parents=True)
     for name in ("pyproject.toml", "README.md", "LICENSE", "scripts/hatch_build.py"):
         shutil.copy(ROOT / name, root / name)
-    for name in ("zoo/__init__.py", "specs/a/a.yaml", "registry/a/record.json"):
+    files = {
+        "zoo/__init__.py": '__version__ = "1.2.3"',
+        "specs/a/a.yaml": "# new",
+        "registry/a/record.json": "{}",
+    }
+    for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text("# new\n", encoding="utf-8")
+        (root / name).write_bytes(text.encode())
     return root
 
 
@@ -109,8 +126,8 @@ def test_stale_copies_and_hidden_files_stay_out(small_checkout: Path, tmp_path: 
     before = visible(small_checkout)
     packed = contents(build(small_checkout, tmp_path, "wheel"))
     assert {name: data for name, data in packed.items() if "_data" in name} == {
-        "zoo/_data/specs/a/a.yaml": b"# new\n",
-        "zoo/_data/registry/a/record.json": b"# new\n",
+        "zoo/_data/specs/a/a.yaml": b"# new",
+        "zoo/_data/registry/a/record.json": b"{}",
     }
     assert visible(small_checkout) == before, "a build wrote into the source tree"
 
