@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -105,6 +106,19 @@ def replay(folder: CheckpointFolder, device: str = "cpu") -> list[Replay]:
         holds = torch.allclose(y, expected, rtol=allowed.rtol, atol=allowed.atol)
         found.append(Replay(index, (y - expected).abs().max().item(), holds))
     return found
+
+
+def measure_members(folder: CheckpointFolder, device: str = "cpu") -> dict[str, tuple[float | None, ...]]:
+    """The metrics of the record measured again: ``split/name`` → a value for each member."""
+    evaluation = folder.experiment.record.evaluation
+    found: dict[str, list[float | None]] = {}
+    for index in range(folder.record.members or 1):
+        learner = load_network(folder, index if folder.record.members else None).to(device)
+        for split in evaluation.splits:
+            for name, values in learner.measure(split, evaluation.trials).items():
+                value = values.mean().item()
+                found.setdefault(f"{split}/{name}", []).append(value if math.isfinite(value) else None)
+    return {name: tuple(values) for name, values in found.items()}
 
 
 def _member_index(folder: CheckpointFolder, member: int | None) -> int:

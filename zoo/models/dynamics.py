@@ -55,7 +55,7 @@ class Dynamics(nn.Module, ABC):
     @abstractmethod
     def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
         """The next state ``[batch, units]`` from the state, the input ``[batch, inputs]``, and noise
-        ``[batch, units]`` of unit variance, if any."""
+        ``[batch, units]`` (already scaled by its deviation), if any."""
 
     @abstractmethod
     def decode(self, exposed: Tensor) -> Tensor:

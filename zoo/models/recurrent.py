@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from zoo.models.dynamics import Dynamics
 from zoo.models.init import initialise
+from zoo.models.kernels import ElmanPass
 from zoo.specs.models.recurrent import ElmanSpec, GRUSpec, LSTMSpec, RateSpec, RecurrentSpec
 
 PHI = {"tanh": torch.tanh, "relu": torch.relu}
@@ -60,6 +61,14 @@ class Elman(Recurrent):
         drive, recurrent = self._gates(h, u)
         total = drive + recurrent
         return PHI[self.spec.nonlinearity](total if noise is None else total + noise)
+
+
+    def unroll(self, x: Tensor) -> Tensor:
+        cell = self.cell
+        if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
+            return cell(x)[0]  # torch's own kernels are the faster ones there
+        drive = F.linear(x.transpose(0, 1), cell.weight_ih_l0, cell.bias_ih_l0 + cell.bias_hh_l0)
+        return ElmanPass.apply(drive, cell.weight_hh_l0, self.spec.nonlinearity == "relu").transpose(0, 1)
 
 
 class GRU(Recurrent):

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,13 +64,12 @@ class Run:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """One process at a time; the lock goes with the process that held it."""
+        """One process at a time, with the helpers that train beside it; a lock goes with its process."""
         from filelock import FileLock, Timeout
 
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / ".lock", timeout=0)
-            with lock:
+            with contextlib.nullcontext() if self._is_helper() else FileLock(self.folder / ".lock", timeout=0):
                 yield
         except Timeout as problem:
             raise RunLockedError(
@@ -92,7 +92,8 @@ class Run:
         if self.finished:
             return self.result
         with self.locked(), quiet_lightning(), torch.random.fork_rng():
-            write_whole(self.folder / "spec.json", canonical_json(self.experiment.plain()).encode())
+            if not self._is_helper():
+                write_whole(self.folder / "spec.json", canonical_json(self.experiment.plain()).encode())
             return self._fit(progress)
 
     def _fit(self, progress: bool) -> dict[str, Any]:
@@ -156,6 +157,13 @@ class Run:
             write_whole(self.folder / RESULT, json.dumps(result).encode())
             state.unlink(missing_ok=True)
         return result
+
+    def _is_helper(self) -> bool:
+        """Whether this process was started by a launcher as another than the first rank of this run."""
+        if self.experiment.train.devices == 1 and self.experiment.train.strategy == "auto":
+            return False
+        ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+        return next((rank for rank in ranks if rank is not None), "0") != "0"
 
     def _loggers(self) -> Any:
         from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger

@@ -1,0 +1,76 @@
+"""What every learner owes: counted steps, snapshots from step 0, and a resumed run equal to a straight one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from examples import LEARNERS, MODELS, TASKS, experiment
+from safetensors.torch import load_file
+
+from zoo import registry
+from zoo.specs.experiment import ExperimentSpec
+from zoo.training.recorder import Recorder
+from zoo.training.run import Run
+
+CASES = [
+    *[("elman", task, "backprop") for task in TASKS],
+    *[("elman", "flip-flop", learner) for learner in LEARNERS],
+    *[(model, "flip-flop", "backprop-clipped") for model in MODELS],
+]
+
+
+def test_every_kind_has_an_example() -> None:
+    assert {example["kind"] for example in LEARNERS.values()} >= set(registry.BUILTIN["learners"])
+
+
+class Killed(RuntimeError):
+    pass
+
+
+@pytest.mark.parametrize(("model", "task", "learner"), CASES)
+def test_resumed_equals_straight(
+    model: str, task: str, learner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = experiment(model, task, learner)
+    straight = Run.of(spec, tmp_path / "straight")
+    expected = straight.fit(progress=False)
+    assert expected["steps"] == 12
+    assert expected["kept"] == [0, 1, 2, 4, 8, 12]
+
+    broken = Run.of(spec, tmp_path / "broken")
+    original = Recorder.on_train_batch_end
+
+    def dies(self: Recorder, *args: object, **kwargs: object) -> None:
+        original(self, *args, **kwargs)  # type: ignore[arg-type]
+        if self.learner.batches_seen == 9:
+            raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(Recorder, "on_train_batch_end", dies)
+        broken.fit(progress=False)
+    torch.rand(7)  # whatever the process does in between
+    resumed = broken.fit(progress=False)
+    assert resumed["kept"] == expected["kept"]
+    assert resumed["curve"] == expected["curve"]
+    assert resumed["metrics"] == expected["metrics"]
+    for step in expected["kept"]:
+        a, b = load_file(straight.snapshot(step)), load_file(broken.snapshot(step))
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[name], b[name]) for name in a), f"step {step}"
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_training_lowers_the_loss(learner: str, tmp_path: Path) -> None:
+    spec = experiment(learner=learner, train={"steps": 150, "batch_size": 16, "validate_every": 150})
+    curve = Run.of(spec, tmp_path / "run").fit(progress=False)["curve"]
+    assert [point["step"] for point in curve] == [0, 150]
+    assert curve[1]["values"]["validation/loss"] < 0.9 * curve[0]["values"]["validation/loss"]
+
+
+def test_the_digest_is_of_what_matters() -> None:
+    spec = experiment()
+    assert spec.updated(title="another", tags=("x",), name="other").digest() == spec.digest()
+    changed = ExperimentSpec.model_validate({**spec.plain(), "model": {"kind": "elman", "hidden": 8}})
+    assert changed.digest() != spec.digest()

@@ -1,0 +1,11 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Output for programs.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")]
+HubName = Annotated[str, typer.Option("--to", help="local, or a directory.")]

@@ -1,0 +1,74 @@
+"""How commands speak: tables for people, ``--json`` for programs, errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+CHECK_FAILED = 3
+
+
+def as_json() -> bool:
+    """Whether ``--json`` was given, before or after the name of the command."""
+    return "--json" in sys.argv[1:]
+
+
+def emit(data: Any, *shown: RenderableType) -> None:
+    """Print the data as JSON, or what shows them to a person."""
+    if as_json():
+        sys.stdout.write(json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n")
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    for item in shown:
+        console.print(item)
+
+
+def note(text: str) -> None:
+    """A remark on stderr, out of the way of the output."""
+    if not as_json():
+        Console(stderr=True, highlight=False, soft_wrap=True).print(escape(text), style="dim")
+
+
+def fail(text: str, kind: str, code: int) -> int:
+    """Print an error and return its exit code."""
+    if as_json():
+        sys.stderr.write(json.dumps({"error": kind, "message": text}, ensure_ascii=False) + "\n")
+    else:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(text)}")
+    return code
+
+
+def check_failed() -> NoReturn:
+    """End the command: it worked, and what it checked does not hold."""
+    raise typer.Exit(CHECK_FAILED)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """A plain table; numbers are set right."""
+    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    cells = [list(row) for row in rows]
+    for index, column in enumerate(columns):
+        numeric = bool(cells) and all(isinstance(row[index], int | float) for row in cells)
+        made.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in cells:
+        made.add_row(*(escape(_cell(value)) for value in row))
+    return made
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)

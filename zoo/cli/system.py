@@ -1,0 +1,70 @@
+"""The installation: doctor."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from zoo.cli.options import Json
+from zoo.cli.output import emit, table
+
+LIBRARIES = {
+    "core": ("torch", "lightning", "pydantic", "omegaconf", "numpy", "safetensors", "huggingface_hub"),
+    "analysis": ("scipy", "scikit-learn"),
+    "viz": ("matplotlib",),
+    "track": ("tensorboardX",),
+}
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("doctor")(doctor)
+
+
+def doctor(json: Json = False) -> None:
+    """Versions, devices, hubs and folders: what to send with a bug report."""
+    from zoo import __version__, registry
+    from zoo.hub import hubs
+    from zoo.paths import home, shipped
+    from zoo.training.provenance import installed
+
+    versions = [("zoo", __version__, "core"), ("python", platform.python_version(), "core")]
+    versions += [(name, installed(name) or "not installed", extra) for extra, names in LIBRARIES.items() for name in names]
+    devices = _devices()
+    hub_rows = [(hub.name, str(hub.root), len(list(hub.names()))) for hub in hubs()]
+    folders = [(name, str(home() / name), _size(home() / name)) for name in ("runs", "hub", "cache")]
+    folders.append(("free space", str(home()), shutil.disk_usage(_existing(home())).free / 1e6))
+    broken = [(f"{p.family}.{p.kind}", p.distribution, p.error) for p in registry.plugins(load=True) if p.error]
+    settings = {key: os.environ[key] for key in sorted(os.environ) if key.startswith("ZOO_") or key == "HF_HUB_OFFLINE"}
+    data: dict[str, Any] = {"versions": dict((n, v) for n, v, _ in versions), "devices": devices, "settings": settings}
+    data |= {"hubs": hub_rows, "folders": folders, "broken_plugins": broken, "specs": str(shipped("specs"))}
+    emit(
+        data,
+        table("versions", ("package", "version", "extra"), versions),
+        table("devices", ("device", "name"), devices),
+        table("hubs", ("hub", "where", "checkpoints"), hub_rows),
+        table("folders", ("folder", "where", "MB"), folders),
+        *([table("broken plugins", ("kind", "from", "error"), broken)] if broken else []),
+        *([table("settings", ("variable", "value"), list(settings.items()))] if settings else []),
+    )
+
+
+def _devices() -> list[tuple[str, str]]:
+    import torch
+
+    found = [("cpu", f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads")]
+    found += [(f"cuda:{k}", torch.cuda.get_device_name(k)) for k in range(torch.cuda.device_count())]
+    return [*found, *([("mps", "Apple GPU")] if torch.backends.mps.is_available() else [])]
+
+
+def _existing(folder: Path) -> Path:
+    return folder if folder.exists() else _existing(folder.parent)
+
+
+def _size(folder: Path) -> float:
+    """In MB; links are not followed, so shared blobs count once."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) / 1e6
