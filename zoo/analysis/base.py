@@ -1,0 +1,160 @@
+"""The contract of a comparator: features once a network, then distances between all pairs at once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.errors import AnalysisError
+from zoo.models.trajectories import Trajectories
+
+S = TypeVar("S", bound=Any)
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a comparator keeps of one network."""
+
+    values: Tensor
+    """Whatever the comparator's ``pairwise`` works on."""
+    trials: int
+    steps: int
+    name: str = ""
+
+
+class Comparator(ABC, Generic[S]):
+    """A distance between networks, seen through their trajectories. Built from ``(spec)`` alone.
+
+    A new comparator gives ``measure``, ``extract`` and ``pairwise``. Results are deterministic, in
+    float64, and never change what they were given.
+    """
+
+    arity: ClassVar[Literal["one", "pair", "series", "population"]] = "pair"
+    requires: ClassVar[frozenset[str]] = frozenset({"states"})
+    """Fields of :class:`Trajectories` that must be there."""
+    aligned: ClassVar[bool] = True
+    """Whether sample (trial, time) of one network must be the same sample in every other."""
+    version: ClassVar[int] = 1
+    """Raised when the numbers change, so that cached results are not taken for new ones."""
+    invariances: tuple[str, ...] = ()
+    """Changes of the states that leave every distance as it is."""
+
+    def __init__(self, spec: S) -> None:
+        self.spec = spec
+
+    # What a comparator gives ----------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def measure(self) -> str:
+        """Name and unit of the distance, as on a colour bar: ``CKA angle (rad)``."""
+
+    @abstractmethod
+    def extract(self, states: Tensor, source: Trajectories) -> Tensor:
+        """Features from float64 states ``[trial, time, unit]``, finite and not constant.
+
+        ``source`` is where they came from, for whatever else is needed. Raises :class:`AnalysisError`
+        where features cannot be had.
+        """
+
+    @abstractmethod
+    def pairwise(self, features: Sequence[Features]) -> Tensor:
+        """Distances ``[n, n]``; only those above the diagonal are read."""
+
+    # What follows from it -------------------------------------------------------------------
+
+    def require(self, trajectories: Trajectories, name: str = "") -> None:
+        """Refuse, early, what lacks a part that is needed. Raises :class:`AnalysisError`."""
+        for part in sorted(self.requires):
+            if getattr(trajectories, part, None) is None:
+                raise AnalysisError(
+                    f"{self.spec.kind} needs the {part} of every network, and {calling(name)} has none. "
+                    f"Give trajectories that hold {part}."
+                )
+
+    def features(self, trajectories: Trajectories) -> Features:
+        """What is compared of one network.
+
+        Raises :class:`AnalysisError` for states that are missing, not finite, constant or too few.
+        """
+        kind, called = self.spec.kind, calling(trajectories.name)
+        self.require(trajectories, trajectories.name)
+        states = _checked(trajectories.states, f"{kind} cannot use the states of {called}")
+        values = self.extract(states, trajectories)
+        if not bool(torch.isfinite(values).all()):
+            raise AnalysisError(
+                f"{kind} of {called} gave values that are not finite. "
+                "The states may be too large or nearly degenerate; scale them, or look at them first."
+            )
+        return Features(values, states.shape[0], states.shape[1], trajectories.name)
+
+    def distance(self, a: Trajectories | Features, b: Trajectories | Features) -> float:
+        """The distance of two networks, in the unit that ``measure`` says. Raises as ``matrix`` does."""
+        return float(self.matrix([a, b])[0, 1])
+
+    def matrix(self, items: Sequence[Trajectories | Features]) -> np.ndarray:
+        """Distances ``[n, n]``: symmetric, zero on the diagonal, finite.
+
+        Raises :class:`AnalysisError` for fewer than two networks, for samples that do not correspond
+        where they must, and for distances that are not finite.
+        """
+        found = [item if isinstance(item, Features) else self.features(item) for item in items]
+        if len(found) < 2:
+            raise AnalysisError(f"{self.spec.kind} compares at least two networks; {len(found)} given.")
+        if self.aligned:
+            self._check_alignment(found)
+        upper = self.pairwise(found).triu(1)
+        if not bool(torch.isfinite(upper).all()):
+            worst = torch.nonzero(~torch.isfinite(upper))[0].tolist()
+            pair = " and ".join(calling(found[index].name) for index in worst)
+            raise AnalysisError(
+                f"the {self.spec.kind} distance of {pair} is not finite. "
+                "Look at their states for values that are extremely large or small."
+            )
+        return (upper + upper.T).cpu().numpy()
+
+    def _check_alignment(self, found: Sequence[Features]) -> None:
+        first = found[0]
+        for other in found[1:]:
+            if (other.trials, other.steps) != (first.trials, first.steps):
+                raise AnalysisError(
+                    f"{self.spec.kind} compares sample by sample, so all networks must see the same "
+                    f"trials: {calling(first.name)} has {first.trials} trials × {first.steps} steps, "
+                    f"{calling(other.name)} has {other.trials} × {other.steps}. Run both on the same task "
+                    "and split, or compare them with a metric that needs no shared trials, such as dsa."
+                )
+
+
+def calling(name: str) -> str:
+    """How a message refers to a network."""
+    return repr(name) if name else "an unnamed network"
+
+
+def _checked(states: Any, complaint: str) -> Tensor:
+    """Float64 states ``[trial, time, unit]`` that a comparator can work on; the caller's stay as they are."""
+    if not isinstance(states, Tensor):
+        raise AnalysisError(
+            f"{complaint}: they are {type(states).__name__}, no tensor. Use Trajectories.wrap."
+        )
+    if states.ndim != 3 or 0 in states.shape:
+        raise AnalysisError(f"{complaint}: shape {tuple(states.shape)}; give [trial, time, unit].")
+    if states.is_complex() or states.dtype == torch.bool:
+        raise AnalysisError(f"{complaint}: type {states.dtype}; give real numbers.")
+    device = "cpu" if states.device.type == "mps" else states.device  # no float64 there
+    values = states.detach().to(device=device, dtype=torch.float64)
+    if not bool(torch.isfinite(values).all()):
+        raise AnalysisError(
+            f"{complaint}: they hold NaN or infinite values. Remove those trials or fill them in first."
+        )
+    if bool((values == values[:1, :1]).all()):
+        raise AnalysisError(
+            f"{complaint}: they never change over {values.shape[0]} trials × {values.shape[1]} steps. "
+            "Give more samples, or another site."
+        )
+    return values

@@ -1,0 +1,1 @@
+"""Comparators of dynamics: how states follow each other, whatever they look like."""

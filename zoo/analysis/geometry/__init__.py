@@ -1,0 +1,1 @@
+"""Comparators of geometry: which states a network visits, sample by sample."""

@@ -1,0 +1,141 @@
+"""What can be compared, brought to one form: names, globs, arrays, trajectories and networks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from zoo.analysis.base import calling
+from zoo.errors import AnalysisError, brief
+from zoo.models.trajectories import Trajectories
+from zoo.registry import glob
+from zoo.specs.analyses.geometry import ComparatorSpec
+
+WHAT = (
+    "Give names or globs, Trajectories, arrays [trial, time, unit], or networks; "
+    "as a list, or as a dict from name to one of them"
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to compare, not yet loaded."""
+
+    name: str
+    label: str
+    open: Callable[[], Trajectories]
+
+
+def gather(items: Any, spec: ComparatorSpec, labels: Sequence[str] | Mapping[str, Any] | None) -> list[Item]:
+    """At least two items with different names.
+
+    Raises :class:`AnalysisError` for things that cannot be compared, a name that comes twice, or fewer
+    than two; what the hub raises on names that it does not know.
+    """
+    if isinstance(items, Mapping):
+        found = [item for name, value in items.items() for item in _named(str(name), value, spec)]
+    elif isinstance(items, str):
+        found = list(_from_hub(items, spec))
+    elif isinstance(items, Iterable) and not isinstance(items, np.ndarray | Tensor | Trajectories):
+        found = [item for number, value in enumerate(items, 1) for item in _any(value, number, spec)]
+    else:
+        raise AnalysisError(f"one {type(items).__name__} cannot be compared with itself. {WHAT}.")
+    if len(found) < 2:
+        only = f"only {found[0].name!r}" if found else "nothing"
+        raise AnalysisError(f"a comparison needs at least two networks, and {only} was given. {WHAT}.")
+    twice = [name for name, times in Counter(item.name for item in found).items() if times > 1]
+    if twice:
+        raise AnalysisError(
+            f"{', '.join(map(repr, twice[:5]))} would be in the matrix more than once. "
+            "Give each network once (patterns may overlap), or different names in a dict."
+        )
+    return found if labels is None else _labelled(found, labels)
+
+
+def _any(value: Any, number: int, spec: ComparatorSpec) -> Iterator[Item]:
+    """The items that one element of a list stands for."""
+    if isinstance(value, str):
+        yield from _from_hub(value, spec)
+    elif isinstance(value, Trajectories) or callable(getattr(value, "trajectories", None)):
+        yield from _named(str(getattr(value, "name", "")) or f"network-{number}", value, spec)
+    else:
+        yield from _named(f"array-{number}", value, spec)
+
+
+def _named(name: str, value: Any, spec: ComparatorSpec) -> Iterator[Item]:
+    """The items that a value of a dict stands for; a glob's keep their names, and the key is their label."""
+    if isinstance(value, str):
+        found = list(_from_hub(value, spec))
+        if len(found) == 1:
+            found = [Item(name, name, found[0].open)]
+        yield from (Item(item.name, name, item.open) for item in found)
+    elif isinstance(value, Trajectories):
+        yield Item(name, name, lambda: value)
+    elif callable(getattr(value, "trajectories", None)):
+        yield Item(name, name, lambda: _run(value, spec))
+    elif isinstance(value, np.ndarray | Tensor):
+        yield Item(name, name, lambda: Trajectories.wrap(value, name=name))
+    else:
+        raise AnalysisError(f"{calling(name)} is {brief(value)}, which cannot be compared. {WHAT}.")
+
+
+def _from_hub(pattern: str, spec: ComparatorSpec) -> Iterator[Item]:
+    from zoo.hub import expand
+    from zoo.hub.load import load
+
+    for reference in expand(pattern):
+        yield Item(str(reference), reference.name, partial(lambda found: _run(load(found), spec), reference))
+
+
+def _run(network: Any, spec: ComparatorSpec) -> Trajectories:
+    return network.trajectories(trials=spec.trials, seed=spec.seed, split=spec.split, site=spec.site)
+
+
+def _labelled(items: list[Item], labels: Sequence[str] | Mapping[str, Any]) -> list[Item]:
+    """The items with labels of the caller: one each in order, or label → patterns of names."""
+    if not isinstance(labels, Mapping):
+        given = [labels] if isinstance(labels, str) else [str(label) for label in labels]
+        if len(given) != len(items):
+            raise AnalysisError(f"there are {len(given)} labels for {len(items)} networks; give one each.")
+        return [Item(item.name, label, item.open) for item, label in zip(items, given, strict=True)]
+    names = [item.name for item in items]
+    found: dict[str, str] = {}
+    for label, patterns in labels.items():
+        members = glob(patterns, names)
+        if not members:
+            raise AnalysisError(
+                f"the label {label!r} is for {brief(patterns)}, which is none of the networks: "
+                f"{', '.join(names[:8])}{', …' if len(names) > 8 else ''}."
+            )
+        for name in members:
+            if found.setdefault(name, str(label)) != str(label):
+                raise AnalysisError(
+                    f"{name!r} has two labels, {found[name]!r} and {str(label)!r}; give it one."
+                )
+    without = [name for name in names if name not in found]
+    if without:
+        raise AnalysisError(
+            f"no label is given for {brief(', '.join(without), 200)}. "
+            "Add a pattern that matches, or leave these networks out."
+        )
+    return [Item(item.name, found[item.name], item.open) for item in items]
+
+
+def content(trajectories: Trajectories, parts: Iterable[str]) -> str:
+    """SHA-256 of what an analysis reads: what its result is filed under."""
+    digest = hashlib.sha256()
+    for name in sorted(parts):
+        value = getattr(trajectories, name)
+        tensors = value if isinstance(value, Mapping) else {"": value}
+        for key in sorted(tensors):
+            array = tensors[key].detach().cpu().contiguous().numpy()
+            digest.update(f"{name}.{key} {array.dtype} {array.shape};".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()
