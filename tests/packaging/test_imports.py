@@ -71,7 +71,8 @@ def imported(source: str, module: str, is_package: bool) -> Iterator[tuple[int, 
                 base = ".".join([*parents, *filter(None, [base])])
             if base == "zoo":  # `from zoo import hub` is a room, `from zoo import load` is a verb
                 for alias in statement.names:
-                    yield statement.lineno, f"zoo.{alias.name}" if alias.name in FLOOR else "zoo"
+                    if alias.name != "__version__":
+                        yield statement.lineno, f"zoo.{alias.name}" if alias.name in FLOOR else "zoo"
             elif base.startswith("zoo."):
                 yield statement.lineno, base
 
@@ -113,6 +114,7 @@ def test_imports_run_downwards() -> None:
         ("from zoo import cli, errors", "zoo.specs.base", 1),
         ("from zoo import load", "zoo.hub.local", 1),
         ("from zoo import load", "zoo.cli.run", 0),
+        ("from zoo import __version__", "zoo.hub.local", 0),
         ("import zoo.hub.local", "zoo.errors", 1),
         ("from ..training import train", "zoo.hub.local", 1),
         ("from ...training import train", "zoo.analysis.dynamics.dsa", 1),
