@@ -21,15 +21,18 @@ if TYPE_CHECKING:
     from zoo.analysis.matrix import DistanceMatrix
 
 SUFFIXES = (".png", ".svg", ".pdf")
-# Okabe and Ito's colours, which colour-blind readers can tell apart; markers repeat them beyond.
+# Okabe and Ito's colours, which colour-blind readers can tell apart, and a grey and a brown.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#8C564B")
-MARKERS = "osD^vP*X"
-NAMED_COLUMNS = 20
-"""Up to so many networks the columns have names too."""
-NAMED_POINTS = 20
-"""Up to so many networks without groups their points carry names."""
-NAMED_ROWS = 130
-INK, FAINT = "#222222", "#9A9A9A"
+MARKERS = "osD^vPhX"
+NAMED_ROWS, NAMED_POINTS = 130, 16
+"""Up to so many networks the rows have names; and, where they form no groups, the points."""
+PITCH, SMALLEST, LARGEST = 0.115, 3.3, 8.6
+"""Height of a row, and of the heat map at least and at most, in inches."""
+MAP = 4.6
+"""Side of the map at most, in inches."""
+LONGEST, BRIEF = 40, 26
+"""Characters of a name that are shown: as a row, and at a point."""
+INK, FAINT, GRID = "#222222", "#9A9A9A", "#ECECEC"
 
 
 def save(draw: Callable[[], Figure], path: Path) -> Path:
@@ -41,145 +44,191 @@ def save(draw: Callable[[], Figure], path: Path) -> Path:
         raise AnalysisError(f"no figure can be written as {path.name!r}: end it in {', '.join(SUFFIXES)}.")
     figure, buffer = draw(), io.BytesIO()
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix)
-    figure.savefig(buffer, format=suffix[1:], dpi=200, metadata=metadata)
+    figure.savefig(
+        buffer, format=suffix[1:], dpi=200, metadata=metadata, bbox_inches="tight", pad_inches=0.08
+    )
     return write_whole(path, buffer.getvalue())
 
 
 def matrix_figure(matrix: DistanceMatrix, title: str = "", dendrogram: bool = True) -> Figure:
     """Clustered heat map (average linkage, leaves ordered so that neighbours are alike) and map.
 
-    Each label has a colour and a marker, where at least one label has two members.
+    Rows and columns have the same order. Labels have a colour and a marker each, where at least one of
+    them has two members.
     """
     figures = need("matplotlib.figure", "viz", "Drawing a figure")
     need("matplotlib.backends.backend_agg", "viz", "Drawing a figure")
-    count = len(matrix)
-    side = float(np.clip(0.13 * count + 2.4, 3.4, 11.0))
-    figure: Figure = figures.Figure(figsize=(2 * side + 2.6, side + 0.9), layout="constrained")
-    styles = _styles(matrix.labels)
-    tree_axes, heat_axes, map_axes = figure.subplots(
-        1, 3, width_ratios=(0.14 if dendrogram else 0.001, 1, 0.95)
+    side = float(np.clip(PITCH * len(matrix), SMALLEST, LARGEST))
+    beside = min(side, MAP)
+    names = 0.075 * min(max(map(len, matrix.names)), LONGEST) if len(matrix) <= NAMED_ROWS else 0
+    legend = 0.22 * -(-len(set(matrix.labels)) // 3)
+    figure: Figure = figures.Figure(
+        figsize=(
+            side * (1.22 if dendrogram else 1.05) + names + beside + 1.2,
+            max(side + 1.0, beside + legend + 0.9),
+        ),
+        layout="constrained",
     )
-    order = _tree(tree_axes, matrix.values, dendrogram)
-    _heat(figure, heat_axes, matrix, order, styles, 72 * 0.8 * side / count)
-    _map(map_axes, matrix, styles)
+    heat, plane = figure.subplots(1, 2, width_ratios=(side, beside))
+    for axes in (heat, plane):
+        axes.set_box_aspect(1)
+        axes.set_anchor("N")
+    styles = _styles(matrix.labels)
+    order = _tree(heat, matrix.values, dendrogram)
+    _heat(heat, matrix, order, 72 * side / len(matrix))
     if styles:
-        _legend(figure, styles, side)
-    figure.suptitle(title, fontsize=11, color=INK) if title else None
+        colours = need("matplotlib.colors", "viz", "Drawing a figure")
+        strip = heat.inset_axes((-0.028, 0, 0.018, 1))
+        row_colours = [[colours.to_rgb(styles[matrix.labels[i]][0])] for i in order]
+        strip.imshow(np.array(row_colours), aspect="auto", interpolation="nearest")
+        strip.axis("off")
+    _map(plane, matrix, styles, beside)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
     return figure
 
 
-def _styles(labels: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+def _styles(labels: tuple[str, ...]) -> dict[str, tuple[Any, str]]:
     """Label → colour and marker, in order of appearance; empty where labels tell nothing."""
     if max(Counter(labels).values()) < 2:
         return {}
     found = list(dict.fromkeys(labels))
-    return {
-        label: (COLOURS[i % len(COLOURS)], MARKERS[(i + i // len(COLOURS)) % len(MARKERS)])
-        for i, label in enumerate(found)
-    }
+    colours: list[Any] = list(COLOURS)
+    if len(found) > len(COLOURS):
+        maps = need("matplotlib", "viz", "Drawing a figure").colormaps
+        chosen = (
+            maps["tab20"].colors if len(found) <= 20 else maps["turbo"](np.linspace(0.02, 0.98, len(found)))
+        )
+        colours = [tuple(colour) for colour in chosen]
+    return {label: (colours[i], MARKERS[i % len(MARKERS)]) for i, label in enumerate(found)}
 
 
-def _tree(axes: Axes, values: np.ndarray, drawn: bool) -> np.ndarray:
-    """The dendrogram at the left of the heat map, and the order of its leaves from the top."""
+def _tree(heat: Axes, values: np.ndarray, drawn: bool) -> np.ndarray:
+    """The order of the rows from the top, with the dendrogram at the left of the heat map."""
     hierarchy = need("scipy.cluster.hierarchy", "analysis", "Clustering a distance matrix")
-    axes.axis("off")
     if len(values) < 3:
         return np.arange(len(values))
     near = values[np.triu_indices(len(values), 1)]
     linkage = hierarchy.linkage(near, "average", optimal_ordering=True)
     tree = hierarchy.dendrogram(linkage, no_plot=True)
     if drawn:
+        axes = heat.inset_axes((-0.19, 0, 0.15, 1))
+        axes.axis("off")
         for height, place in zip(tree["dcoord"], tree["icoord"], strict=True):
-            axes.plot(height, np.array(place) / 10 - 0.5, color=FAINT, linewidth=0.7, clip_on=False)
-        axes.set_xlim(max(linkage[:, 2].max(), 1e-300) * 1.02, 0)
+            axes.plot(height, np.array(place) / 10 - 0.5, color=FAINT, linewidth=0.8, clip_on=False)
+        axes.set_xlim(max(linkage[:, 2].max(), 1e-300), 0)
         axes.set_ylim(len(values) - 0.5, -0.5)
     return np.array(tree["leaves"])
 
 
-def _heat(
-    figure: Figure,
-    axes: Axes,
-    matrix: DistanceMatrix,
-    order: np.ndarray,
-    styles: dict[str, Any],
-    pitch: float,
-) -> None:
-    count = len(order)
+def _heat(axes: Axes, matrix: DistanceMatrix, order: np.ndarray, pitch: float) -> None:
+    """The heat map, its names, and the colour bar below it; ``pitch`` is the height of a row in points."""
     image = axes.imshow(
-        matrix.values[np.ix_(order, order)],
-        cmap="viridis",
-        vmin=0,
-        aspect="auto",
-        interpolation="nearest",
-        rasterized=True,
+        matrix.values[np.ix_(order, order)], cmap="viridis", vmin=0, aspect="auto", interpolation="nearest"
     )
-    axes.set_box_aspect(1)
-    size = float(np.clip(0.8 * pitch, 3.0, 9.0))
-    names = [_short(matrix.names[i]) for i in order]
+    named = len(order) <= NAMED_ROWS
     axes.yaxis.tick_right()
-    axes.set_yticks(range(count) if count <= NAMED_ROWS else [], names if count <= NAMED_ROWS else [])
-    named = count <= NAMED_COLUMNS
-    axes.set_xticks(range(count) if named else [], names if named else [])
-    axes.tick_params(length=0, pad=2, labelsize=size, labelcolor=INK)
-    axes.tick_params(axis="x", labelrotation=90)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    if styles:
-        for axis in (axes.xaxis, axes.yaxis):
-            for text, i in zip(axis.get_ticklabels(), order, strict=False):
-                text.set_color(styles[matrix.labels[i]][0])
-    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.6, aspect=30, pad=0.02)
+    axes.set_yticks(
+        range(len(order)) if named else [], [_short(matrix.names[i]) for i in order] if named else []
+    )
+    axes.set_xticks([])
+    axes.tick_params(length=0, pad=3, labelsize=float(np.clip(0.78 * pitch, 3.5, 9.0)), labelcolor=INK)
+    axes.spines[:].set_visible(False)
+    below = 0.12 / (pitch * len(order) / 72)
+    bar = axes.figure.colorbar(
+        image, cax=axes.inset_axes((0.0, -2 * below, 1.0, below)), orientation="horizontal"
+    )
     bar.set_label(matrix.measure, fontsize=9, color=INK)
     bar.ax.tick_params(labelsize=8, length=2, color=FAINT, labelcolor=INK)
     bar.outline.set_visible(False)
 
 
-def _map(axes: Axes, matrix: DistanceMatrix, styles: dict[str, tuple[str, str]]) -> None:
+def _map(axes: Axes, matrix: DistanceMatrix, styles: dict[str, tuple[Any, str]], side: float) -> None:
+    """The plane of multidimensional scaling, ``side`` inches wide, with the legend of all colours below."""
     points, stress = embed(matrix.values)
-    size = float(np.clip(900 / len(points), 14, 60))
+    size = float(np.clip(900 / len(points), 26, 55))
     for label, (colour, marker) in (styles or {"": (COLOURS[0], "o")}).items():
         own = points[[not styles or other == label for other in matrix.labels]]
         axes.scatter(
             own[:, 0],
             own[:, 1],
             s=size,
-            c=colour,
+            color=colour,
             marker=marker,
             linewidths=0.5,
             edgecolors="white",
-            alpha=0.9,
+            label=_short(label) or None,
         )
+    centre, half = (points.max(0) + points.min(0)) / 2, max(np.ptp(points, axis=0).max() * 0.58, 1e-12)
+    axes.set_xlim(centre[0] - half, centre[0] + half)
+    axes.set_ylim(centre[1] - half, centre[1] + half)
     if not styles and len(points) <= NAMED_POINTS:
-        for name, point in zip(matrix.names, points, strict=True):
-            axes.annotate(
-                _short(name), point, xytext=(4, 4), textcoords="offset points", fontsize=7.5, color=INK
-            )
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set_box_aspect(1)
-    axes.margins(0.1)
+        places = (points - centre + half) / (2 * half) * 72 * side
+        _name_points(axes, matrix.names, points, places, 72 * side)
     axes.set_xlabel("MDS 1", fontsize=9, color=INK)
     axes.set_ylabel("MDS 2", fontsize=9, color=INK)
-    axes.set_title(f"metric MDS, stress {stress:.2g}", fontsize=9, color=INK, loc="left")
+    axes.set_title(f"multidimensional scaling, stress {stress:.2g}", fontsize=9, color=INK, loc="left")
     axes.tick_params(labelsize=8, length=2, color=FAINT, labelcolor=INK)
     axes.locator_params(nbins=5)
-    axes.grid(color="#ECECEC", linewidth=0.6)
+    axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(FAINT)
+    axes.spines[:].set_color(FAINT)
+    axes.spines[["top", "right"]].set_visible(False)
+    if styles:
+        longest = min(max(map(len, styles)), LONGEST)
+        columns = int(np.clip(72 * side / (5 * longest + 26), 1, len(styles)))
+        axes.legend(
+            loc="upper left",
+            bbox_to_anchor=(-0.02, -0.42 / side),
+            ncols=columns,
+            frameon=False,
+            fontsize=8.5,
+            handletextpad=0.2,
+            columnspacing=1.0,
+            borderaxespad=0,
+        )
 
 
-def _legend(figure: Figure, styles: dict[str, tuple[str, str]], side: float) -> None:
-    lines = need("matplotlib.lines", "viz", "Drawing a figure")
-    handles = [
-        lines.Line2D([], [], linestyle="", marker=marker, color=colour, markersize=6, label=_short(label))
-        for label, (colour, marker) in styles.items()
-    ]
-    columns = max(1, min(len(handles), int((2 * side + 2) / (0.5 + 0.075 * max(map(len, styles))))))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5)
+def _name_points(
+    axes: Axes, names: tuple[str, ...], points: np.ndarray, places: np.ndarray, side: float
+) -> None:
+    """A name beside each point, where it meets the fewest others.
+
+    ``places`` are the points in units of 1/72 inch within axes that are ``side`` of these wide.
+    """
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in places]
+    for name, point, (x, y) in zip(names, points, places, strict=True):
+        width = 4.4 * min(len(name), BRIEF)
+        boxes = {
+            (dx, dy, align): (x + dx - share * width, y + dy, x + dx + (1 - share) * width, y + dy + 8)
+            for dx, dy, align, share in (
+                (5, -3, "left", 0.0),
+                (-5, -3, "right", 1.0),
+                (0, 6, "center", 0.5),
+                (0, -12, "center", 0.5),
+            )
+        }
+
+        def crowding(place: tuple[int, int, str], boxes: Any = boxes) -> float:
+            left, low, right, high = boxes[place]
+            met = sum(left < r and a < right and low < h and b < high for a, b, r, h in taken)
+            return met + 2 * (left < 0 or right > side)
+
+        best = min(boxes, key=crowding)
+        taken.append(boxes[best])
+        text = axes.annotate(
+            _short(name, BRIEF),
+            point,
+            xytext=best[:2],
+            textcoords="offset points",
+            ha=best[2],
+            fontsize=7.5,
+            color=INK,
+        )
+        text.set_in_layout(False)  # a long name must not shrink the axes
 
 
-def _short(name: str, limit: int = 40) -> str:
+def _short(name: str, longest: int = LONGEST) -> str:
     """A name that fits beside a figure, as plain text: a dollar sign would begin mathematics."""
-    text = name if len(name) <= limit else f"{name[: limit // 2 - 1]}…{name[-limit // 2 :]}"
+    text = name if len(name) <= longest else f"{name[: longest // 2 - 1]}…{name[-longest // 2 :]}"
     return text.replace("$", r"\$")
