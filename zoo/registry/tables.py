@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import RegistryError
+from zoo.errors import RegistryError, ZooError
 from zoo.registry.builtin import BUILTIN, Kind
 from zoo.registry.names import suggest
 
@@ -67,7 +67,7 @@ def plugins(load: bool = False) -> list[Plugin]:
             try:
                 spec_class(plugin.family, plugin.kind)
                 implementation(plugin.family, plugin.kind)
-            except RegistryError as problem:
+            except ZooError as problem:
                 error = str(problem)
         listed.append(Plugin(plugin.family, plugin.kind, plugin.target, plugin.distribution, error))
     return listed
@@ -93,7 +93,14 @@ def kinds(family: str) -> list[str]:
 
 def spec_class(family: str, kind: str) -> type[Any]:
     """The spec class of a kind. Raises :class:`RegistryError` with the nearest spelling."""
-    return _load(_lookup(family, kind).spec, family, kind)
+    entry = _lookup(family, kind)
+    found = _load(entry.spec, family, kind)
+    field = getattr(found, "model_fields", {}).get("kind")
+    if getattr(found, "family", None) != family or field is None or field.default != kind:
+        raise RegistryError(
+            _broken(family, kind, f"{entry.spec} is no spec class of the family {family} with kind {kind!r}")
+        )
+    return found
 
 
 def implementation(family: str, kind: str) -> type[Any]:
@@ -138,25 +145,38 @@ def _lookup(family: str, kind: str) -> Kind:
 def _from_plugin(plugin: Plugin, point: EntryPoint) -> Kind:
     try:
         entry = point.load()
-    except Exception as problem:  # a plugin's own failure, of whatever type
-        raise RegistryError(_broken(plugin, f"{type(problem).__name__}: {problem}")) from problem
+    except (Exception, SystemExit) as problem:  # a plugin's own failure, of whatever type
+        raise RegistryError(_broken(plugin.family, plugin.kind, _reason(problem))) from problem
     if not isinstance(entry, Kind):
-        raise RegistryError(_broken(plugin, f"{point.value} is no zoo.registry.Kind"))
+        raise RegistryError(_broken(plugin.family, plugin.kind, f"{point.value} is no zoo.registry.Kind"))
     return entry
-
-
-def _broken(plugin: Plugin, why: str) -> str:
-    return (
-        f"the plugin {plugin.distribution!r}, which offers {plugin.family} kind {plugin.kind!r}, is broken: {why}. "
-        "Mend or uninstall it; everything else keeps working."
-    )
 
 
 def _load(target: str, family: str, kind: str) -> type[Any]:
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as problem:
-        if isinstance(problem, ImportError) and problem.name and not problem.name.startswith(module.partition(".")[0]):
-            raise  # a library is missing, and its own message says which
-        raise RegistryError(f"{family} kind {kind!r} points at {target!r}, which cannot be loaded: {problem}") from problem
+    except ZooError:
+        raise  # says what is missing and what to do
+    except (Exception, SystemExit) as problem:
+        raise RegistryError(
+            _broken(family, kind, f"{target} cannot be loaded: {_reason(problem)}")
+        ) from problem
+
+
+def _reason(problem: BaseException) -> str:
+    return f"{type(problem).__name__}: {problem}"
+
+
+def _broken(family: str, kind: str, why: str) -> str:
+    for plugin, _ in _entry_points():
+        if (
+            (plugin.family, plugin.kind) == (family, kind)
+            and not plugin.error
+            and kind not in BUILTIN[family]
+        ):
+            return (
+                f"the plugin {plugin.distribution!r}, which offers {family} kind {kind!r}, is broken: {why}. "
+                "Mend or uninstall it; everything else keeps working."
+            )
+    return f"{family} kind {kind!r} is broken: {why}."

@@ -20,6 +20,7 @@ class Spec(BaseModel):
     """Frozen, strict, complete: unknown keys are refused, nothing is coerced, NaN is no number.
 
     What a subclass lists in ``cosmetic`` does not change the result and is left out of the digest.
+    The string under a field is its description (read by :mod:`zoo.specs.schema`, when asked for).
     """
 
     model_config = ConfigDict(
@@ -28,7 +29,6 @@ class Spec(BaseModel):
         strict=True,
         validate_default=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         protected_namespaces=(),
     )
 
@@ -44,7 +44,10 @@ class Spec(BaseModel):
             name: _plain(value)
             for name, field in type(self).model_fields.items()
             if name not in self.cosmetic
-            and ((value := getattr(self, name)) != field.get_default(call_default_factory=True) or name in always)
+            and (
+                (value := getattr(self, name)) != field.get_default(call_default_factory=True)
+                or name in always
+            )
         }
 
     def digest(self) -> str:
@@ -116,10 +119,27 @@ class KindSpec(Spec):
         try:
             return found.model_validate(value)
         except ValidationError as problem:
-            text = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in problem.errors())
-            raise PydanticCustomError(
-                NESTED, "{text}", {"text": text, "errors": problem.errors(), "model": found}
-            ) from problem
+            raise nested(problem, found) from problem
+
+
+def nested(problem: ValidationError, model: type[Spec], *path: str | int) -> PydanticCustomError:
+    """The errors of a spec validated inside a validator, at a path below the value that it validates."""
+    errors = problem.errors(include_url=False)
+    places = [".".join(map(str, (*path, *error["loc"]))) for error in errors]
+    messages = [error["msg"] for error in errors]
+    text = "; ".join(f"{place}: {m}" if place else m for place, m in zip(places, messages, strict=True))
+    context: dict[str, Any] = {"text": text, "errors": errors, "model": model}
+    if path:
+        outer = {"loc": path, "msg": text, "type": NESTED, "input": None, "ctx": context}
+        context = {"text": text, "errors": [outer]}
+    return PydanticCustomError(NESTED, "{text}", context)
+
+
+def located(message: str, *path: str | int) -> PydanticCustomError:
+    """An error that a validator of the whole finds at a path below it."""
+    text = f"{'.'.join(map(str, path))}: {message}"
+    inner = [{"loc": path, "msg": message, "type": "located", "input": None}]
+    return PydanticCustomError(NESTED, "{text}", {"text": text, "errors": inner})
 
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
@@ -128,8 +148,11 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9._-]{0,94}[a-z0-9])?$")]
+NAME = r"^[a-z0-9](?:[a-z0-9._-]{0,94}[a-z0-9])?$"
+LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+Name = Annotated[str, Field(pattern=NAME)]
 """Lower-case letters, digits, dots, dashes and underscores; the same rule as on the Hub."""
-Text = Annotated[str, Field(max_length=10_000)]
-Line = Annotated[str, Field(max_length=300, pattern=r"^[^\r\n]*$")]
+Text = Annotated[str, Field(max_length=10_000, pattern=TEXT)]
+Line = Annotated[str, Field(max_length=300, pattern=LINE)]
 Lines = Annotated[tuple[Line, ...], Field(strict=False)]

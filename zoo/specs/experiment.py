@@ -7,9 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from zoo.specs.base import Count, Line, Lines, Name, Seed, Spec, Text
+from zoo.errors import brief
+from zoo.registry import suggest
+from zoo.specs.base import Count, Line, Lines, Name, Seed, Spec, Text, located
 from zoo.specs.claim import ClaimSpec
 from zoo.specs.families import LearnerSpec, ModelSpec, TaskSpec
+from zoo.specs.problems import explain
 
 
 class StopSpec(Spec):
@@ -34,7 +37,9 @@ class StopSpec(Spec):
 class TrainSpec(Spec):
     """How long, on how much, from which seed; and on what hardware, which does not change identity."""
 
-    cosmetic: ClassVar = frozenset({"accelerator", "devices", "strategy", "loggers", "log_every", "save_every"})
+    cosmetic: ClassVar = frozenset(
+        {"accelerator", "devices", "strategy", "loggers", "log_every", "save_every"}
+    )
 
     seed: Seed = 0
     """Of the initial weights, the data stream and the noise."""
@@ -57,7 +62,9 @@ class TrainSpec(Spec):
     @model_validator(mode="after")
     def _batch_divides(self) -> Self:
         if self.batch_size % self.devices:
-            raise ValueError(f"batch_size {self.batch_size} cannot be shared equally by {self.devices} devices")
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be shared equally by {self.devices} devices"
+            )
         return self
 
 
@@ -110,16 +117,28 @@ class PopulationSpec(Spec):
     grid: dict[str, Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]] = {}
     """Dotted path in the experiment → values; every combination is trained with every seed."""
 
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        combinations = math.prod(map(len, self.grid.values()))
+        if combinations > 4096 or combinations * self.members > 100_000:
+            raise ValueError(
+                f"{combinations} combinations of the grid times {self.members} seeds are too many; "
+                "at most 4096 combinations and 100000 members"
+            )
+        if self.members > 1 and "train.seed" in self.grid:
+            raise located("the seeds follow from 'members'; give one of the two", "grid", "train.seed")
+        return self
+
     def __len__(self) -> int:
         return self.members * math.prod(map(len, self.grid.values()))
 
     def variation(self, index: int, seed: int) -> dict[str, Any]:
-        """Dotted path → value of one member; seeds vary fastest."""
+        """Dotted path → value of one member; seeds vary fastest, then paths from the end of the alphabet."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         index, offset = divmod(index, self.members)
         chosen: dict[str, Any] = {"train.seed": seed + offset}
-        for path, values in reversed(self.grid.items()):
+        for path, values in sorted(self.grid.items(), reverse=True):
             index, which = divmod(index, len(values))
             chosen[path] = values[which]
         return chosen
@@ -149,13 +168,18 @@ class ExperimentSpec(Spec):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        known = self.task.split_names()
         for where, splits in (
-            ("record.evaluation.splits", self.record.evaluation.splits),
-            ("record.ledger.split", (self.record.ledger.split,) if self.record.ledger else ()),
+            (("record", "evaluation", "splits"), self.record.evaluation.splits),
+            (("record", "ledger", "split"), (self.record.ledger.split,) if self.record.ledger else ()),
         ):
             for split in splits:
-                if split not in self.task.split_names():
-                    raise ValueError(f"{where}: the task has no split {split!r}; it has {', '.join(self.task.split_names())}")
+                if split not in known:
+                    close = suggest(split, known)
+                    message = f"the task has no split {split!r}; it has {', '.join(known)}.{close}"
+                    raise located(message, *where)
+        if self.population is not None and self.train.seed + self.population.members > 2**63:
+            raise located("leaves no room for the seeds of all members below 2**63", "train", "seed")
         if self.population is not None and self.population.grid:
             for index in range(0, len(self.population), self.population.members):
                 self.member(index)  # one of each combination: seeds cannot be wrong
@@ -183,11 +207,12 @@ class ExperimentSpec(Spec):
             for key in parents:
                 node = node.get(key) if isinstance(node, dict) else None
             if not isinstance(node, dict) or last not in node or path in ("population", "name"):
-                raise ValueError(f"population.grid: there is no field {path!r} in this experiment")
+                raise located("there is no such field in this experiment", "population", "grid", path)
             node[last] = value
         try:
             return ExperimentSpec.model_validate(data)
         except ValidationError as problem:
-            raise ValueError(f"population.grid: {variation} is refused: {problem.errors()[0]['msg']}") from problem
-
-
+            member = ", ".join(f"{path}={value!r}" for path, value in sorted(variation.items()))
+            why = explain(problem, ExperimentSpec)[0]
+            message = f"the member with {brief(member, 200)} is refused: {why}"
+            raise located(message, "population", "grid") from problem

@@ -8,7 +8,7 @@ from pydantic import ValidationError, model_validator
 
 from zoo.errors import SpecError
 from zoo.registry import suggest
-from zoo.specs.base import KindSpec
+from zoo.specs.base import KindSpec, located, nested
 
 
 class ModelSpec(KindSpec):
@@ -74,15 +74,13 @@ class TaskSpec(KindSpec):
     def _splits_hold(self) -> Self:
         for split, changes in self.splits.items():
             if "kind" in changes or "splits" in changes:
-                raise ValueError(f"split {split!r} may not change 'kind' or 'splits'")
+                raise located("a split may not change 'kind' or 'splits'", "splits", split)
             try:
                 shifted = type(self).model_validate({**dict(self), **changes, "splits": {}})
             except ValidationError as problem:
-                first = problem.errors()[0]
-                where = ".".join(map(str, ("splits", split, *first["loc"])))
-                raise ValueError(f"{where}: {first['msg']}") from problem
+                raise nested(problem, type(self), "splits", split) from problem
             if (shifted.inputs, shifted.outputs) != (self.inputs, self.outputs):
-                raise ValueError(f"split {split!r} changes the width of the inputs or outputs")
+                raise located("a split may not change the width of the inputs or outputs", "splits", split)
         return self
 
 
