@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def gather(items: Any, spec: ComparatorSpec, labels: Sequence[str] | Mapping[str
     """
     if isinstance(items, Mapping):
         found = [item for name, value in items.items() for item in _named(str(name), value, spec)]
-    elif isinstance(items, str):
+    elif _is_name(items):
         found = list(_from_hub(items, spec))
     elif isinstance(items, Iterable) and not isinstance(items, np.ndarray | Tensor | Trajectories):
         found = [item for number, value in enumerate(items, 1) for item in _any(value, number, spec)]
@@ -61,9 +62,9 @@ def gather(items: Any, spec: ComparatorSpec, labels: Sequence[str] | Mapping[str
 
 def _any(value: Any, number: int, spec: ComparatorSpec) -> Iterator[Item]:
     """The items that one element of a list stands for."""
-    if isinstance(value, str):
+    if _is_name(value):
         yield from _from_hub(value, spec)
-    elif isinstance(value, Trajectories) or callable(getattr(value, "trajectories", None)):
+    elif isinstance(value, Trajectories) or _is_network(value):
         yield from _named(str(getattr(value, "name", "")) or f"network-{number}", value, spec)
     else:
         yield from _named(f"array-{number}", value, spec)
@@ -71,26 +72,39 @@ def _any(value: Any, number: int, spec: ComparatorSpec) -> Iterator[Item]:
 
 def _named(name: str, value: Any, spec: ComparatorSpec) -> Iterator[Item]:
     """The items that a value of a dict stands for; a glob's keep their names, and the key is their label."""
-    if isinstance(value, str):
+    if _is_name(value):
         found = list(_from_hub(value, spec))
         if len(found) == 1:
             found = [Item(name, name, found[0].open)]
         yield from (Item(item.name, name, item.open) for item in found)
     elif isinstance(value, Trajectories):
         yield Item(name, name, lambda: value)
-    elif callable(getattr(value, "trajectories", None)):
-        yield Item(name, name, lambda: _run(value, spec))
+    elif _is_network(value):
+        label = getattr(getattr(value, "record", None), "name", name)  # members of one checkpoint share it
+        yield Item(name, label, lambda: _run(value, spec))
     elif isinstance(value, np.ndarray | Tensor):
         yield Item(name, name, lambda: Trajectories.wrap(value, name=name))
     else:
         raise AnalysisError(f"{calling(name)} is {brief(value)}, which cannot be compared. {WHAT}.")
 
 
-def _from_hub(pattern: str, spec: ComparatorSpec) -> Iterator[Item]:
+def _is_name(value: Any) -> bool:
+    if isinstance(value, str | Path):
+        return True
+    from zoo.hub.reference import Reference
+
+    return isinstance(value, Reference)
+
+
+def _is_network(value: Any) -> bool:
+    return callable(getattr(value, "trajectories", None))
+
+
+def _from_hub(name: Any, spec: ComparatorSpec) -> Iterator[Item]:
     from zoo.hub import expand
     from zoo.hub.load import load
 
-    for reference in expand(pattern):
+    for reference in expand(str(name)):
         yield Item(str(reference), reference.name, partial(lambda found: _run(load(found), spec), reference))
 
 
