@@ -88,7 +88,9 @@ def _hint(composed: Composed, found: Sequence[Problem]) -> str:
     """What to do where an override of a ``kind`` left keys that the new kind does not have."""
     for problem in found:
         node = tuple(problem.path.split(".")[:-1])
-        if "unknown key" in problem.message and composed.where((*node, "kind")).startswith("override"):
+        if "unknown key" in problem.message and composed.places.get((*node, "kind"), "").startswith(
+            "override"
+        ):
             return f"To replace the whole node and not only its kind, override '{dotted(node)}={{kind: …}}'."
     return ""
 

@@ -151,7 +151,8 @@ class _Builder:
     def build(self) -> tuple[Any, dict[Path, tuple[int, int]]]:
         documents = 0
         try:
-            with closing(yaml.parse(self.text, Loader=_LOADER)) as events:
+            parsed: Any = yaml.parse(self.text, Loader=_LOADER)
+            with closing(parsed) as events:
                 for count, event in enumerate(events):
                     if count > MAX_EVENTS:
                         self.refuse(f"has more than {MAX_EVENTS:,} parts, too many for a spec", event)
