@@ -68,7 +68,7 @@ def verdict(found: Verdict) -> str:
     claim = found.claim
     values = [value for value in found.measured if value is not None]
     worst = min if claim.at_least is not None else max
-    value = f"{worst(values):.3g}" if len(values) == len(found.measured) > 0 else "not finite"
+    value = f"{worst(values):.4g}" if len(values) == len(found.measured) > 0 else "not finite"
     return f"{claim.subject()} {value} ({claim.bound()}){'' if found.holds else ' ✗'}"
 
 
