@@ -1,0 +1,1 @@
+"""Checkpoint folders: their bytes (``folder``), and networks from them (``network``)."""
