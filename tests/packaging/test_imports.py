@@ -62,7 +62,7 @@ def imported(source: str, module: str, is_package: bool) -> Iterator[tuple[int, 
     for statement in statements(ast.parse(source).body):
         if isinstance(statement, ast.Import):
             for alias in statement.names:
-                if alias.name.split(".")[0] == "zoo":
+                if alias.name.startswith("zoo."):  # `import zoo` by itself loads no room
                     yield statement.lineno, alias.name
         elif isinstance(statement, ast.ImportFrom):
             base = statement.module or ""
@@ -115,6 +115,7 @@ def test_imports_run_downwards() -> None:
         ("from zoo import load", "zoo.hub.local", 1),
         ("from zoo import load", "zoo.cli.run", 0),
         ("from zoo import __version__", "zoo.hub.local", 0),
+        ("import zoo", "zoo.hub.local", 0),
         ("import zoo.hub.local", "zoo.errors", 1),
         ("from ..training import train", "zoo.hub.local", 1),
         ("from ...training import train", "zoo.analysis.dynamics.dsa", 1),
