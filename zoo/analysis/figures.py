@@ -147,17 +147,19 @@ def _map(axes: Axes, matrix: DistanceMatrix, styles: dict[str, tuple[Any, str]],
     """The plane of multidimensional scaling, ``side`` inches wide, with the legend of all colours below."""
     points, stress = embed(matrix.values)
     size = float(np.clip(900 / len(points), 26, 55))
+    handles = []
     for label, (colour, marker) in (styles or {"": (COLOURS[0], "o")}).items():
         own = points[[not styles or other == label for other in matrix.labels]]
-        axes.scatter(
-            own[:, 0],
-            own[:, 1],
-            s=size,
-            color=colour,
-            marker=marker,
-            linewidths=0.5,
-            edgecolors="white",
-            label=_short(label) or None,
+        handles.append(
+            axes.scatter(
+                own[:, 0],
+                own[:, 1],
+                s=size,
+                color=colour,
+                marker=marker,
+                linewidths=0.5,
+                edgecolors="white",
+            )
         )
     centre, half = (points.max(0) + points.min(0)) / 2, max(np.ptp(points, axis=0).max() * 0.58, 1e-12)
     axes.set_xlim(centre[0] - half, centre[0] + half)
@@ -178,6 +180,8 @@ def _map(axes: Axes, matrix: DistanceMatrix, styles: dict[str, tuple[Any, str]],
         longest = min(max(map(len, styles)), LONGEST)
         columns = int(np.clip(72 * side / (5 * longest + 26), 1, len(styles)))
         axes.legend(
+            handles,
+            list(map(_short, styles)),
             loc="upper left",
             bbox_to_anchor=(-0.02, -0.42 / side),
             ncols=columns,

@@ -25,7 +25,7 @@ def transport_costs(clouds: Sequence[np.ndarray], order: int) -> np.ndarray:
     for i, a in enumerate(clouds):
         for j in range(i + 1, len(clouds)):  # the one loop over pairs: each is a call into C
             ground = np.abs(a[:, None] - clouds[j][None]) ** order
-            costs[i, j] = costs[j, i] = _cost(ground, optimize)
+            costs[i, j] = costs[j, i] = _cost(ground, optimize) if np.isfinite(ground).all() else np.nan
     return costs
 
 
@@ -41,7 +41,8 @@ def _cost(ground: np.ndarray, optimize: Any) -> float:
 def _programme(ground: np.ndarray, optimize: Any) -> float:
     """The cost as a linear programme over few routes, to which routes are added until none would help.
 
-    The dual prices certify that the optimum over the routes at hand is that over all of them.
+    The dual prices certify that the optimum over the routes at hand is that over all of them, within
+    the solver's tolerance: 1e-7 of the largest ground cost.
     """
     sparse = need("scipy.sparse", "analysis", "The Wasserstein distance of eigenvalues")
     rows, columns = ground.shape
@@ -53,7 +54,7 @@ def _programme(ground: np.ndarray, optimize: Any) -> float:
     np.put_along_axis(routes, np.argpartition(ground, near - 1, 1)[:, :near], True, 1)
     np.put_along_axis(routes, np.argpartition(ground, near - 1, 0)[:near], True, 0)
     masses = np.concatenate([np.full(rows, columns), np.full(columns, rows)])
-    scale = ground.max()
+    scale = ground.max() or 1.0
     for _ in range(rows + columns):
         source, target = np.nonzero(routes)
         ends = np.concatenate([source, rows + target])

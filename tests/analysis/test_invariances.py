@@ -1,0 +1,106 @@
+"""Each comparator is blind to what it says it is blind to, and to nothing else that matters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from zoo import registry
+
+CASES = [
+    ("cka", {}),
+    ("procrustes", {}),
+    ("rsa", {}),
+    ("rsa", {"dissimilarity": "euclidean"}),
+    ("rsa", {"dissimilarity": "sqeuclidean", "comparison": "pearson"}),
+    ("rsa", {"dissimilarity": "euclidean", "comparison": "cosine", "conditions": 50}),
+    ("dsa", {"rank": 12}),
+    ("dsa", {"delays": 4, "rank": None, "order": 1}),
+    ("dsa", {"delays": 3, "interval": 2, "rank": 6, "squared": True}),
+]
+EXACT = 5e-7
+"""Angles near 0 keep half of the digits: arccos(1 - 1e-16) is 1e-8."""
+
+
+def _orthogonal(states: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return states @ np.linalg.qr(rng.normal(size=(states.shape[2],) * 2))[0]
+
+
+CHANGES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+    "orthogonal": _orthogonal,
+    "isotropic scaling": lambda states, rng: 1e3 * states,
+    "translation": lambda states, rng: states + rng.normal(size=states.shape[2]),
+    "offset common to all units": lambda states, rng: states + 3.0,
+    "permutation of units": lambda states, rng: states[..., rng.permutation(states.shape[2])],
+    "permutation of trials": lambda states, rng: states[rng.permutation(states.shape[0])],
+    "silent units": lambda states, rng: np.pad(states, ((0, 0), (0, 0), (0, 5))),
+}
+FOLLOWS = {"orthogonal": "permutation of units"}
+"""An invariance that is a case of another."""
+
+
+def test_every_comparator_is_tested() -> None:
+    assert {kind for kind, _ in CASES} == set(registry.kinds("analyses"))
+
+
+@pytest.mark.parametrize(("kind", "fields"), CASES)
+def test_claimed_invariances_hold(kind, fields, comparator, wrap, rnn) -> None:
+    metric, rng = comparator(kind, **fields), np.random.default_rng(0)
+    states = rnn(0)
+    assert metric.invariances, "a comparator says to what it is invariant"
+    for claim in metric.invariances:
+        for change in filter(None, (claim, FOLLOWS.get(claim))):
+            changed = wrap(CHANGES[change](states, rng))
+            assert metric.distance(wrap(states), changed) <= EXACT, change
+
+
+@pytest.mark.parametrize(("kind", "fields"), CASES)
+def test_what_is_not_claimed_is_seen(kind, fields, comparator, wrap, rnn) -> None:
+    metric, rng = comparator(kind, **fields), np.random.default_rng(0)
+    states = rnn(0)
+    claimed = {*metric.invariances, *(FOLLOWS.get(claim) for claim in metric.invariances)}
+    seen = {
+        change: metric.distance(wrap(states), wrap(apply(states, rng)))
+        for change, apply in CHANGES.items()
+        if change not in {*claimed, "silent units", "offset common to all units"}
+    }
+    assert all(value > 1e-5 for value in seen.values()), seen
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"), [case for case in CASES if case[1].get("dissimilarity") or case[0] != "rsa"]
+)
+def test_silent_units_change_nothing(kind, fields, comparator, wrap, rnn) -> None:
+    states = rnn(1)
+    padded = CHANGES["silent units"](states, np.random.default_rng(0))
+    assert comparator(kind, **fields).distance(wrap(states), wrap(padded)) <= EXACT
+
+
+@pytest.mark.parametrize(("kind", "fields"), CASES)
+def test_a_stretched_axis_and_another_network_are_seen(kind, fields, comparator, wrap, rnn) -> None:
+    metric, states = comparator(kind, **fields), rnn(0)
+    assert metric.distance(wrap(states), wrap(rnn(7))) > 1e-3
+    if kind != "dsa":  # whose whitening sees no stretch
+        assert metric.distance(wrap(states), wrap(states * np.geomspace(0.1, 10, 8))) > 1e-3
+
+
+@pytest.mark.parametrize(("kind", "fields"), CASES)
+def test_networks_of_different_width(kind, fields, comparator, wrap, rnn) -> None:
+    found = [wrap(rnn(seed, units=units)) for seed, units in ((0, 8), (1, 3), (2, 21))]
+    values = comparator(kind, **fields).matrix(found)
+    assert np.isfinite(values).all()
+    assert (values[np.triu_indices(3, 1)] > 1e-4).all()
+
+
+@pytest.mark.parametrize("kind", ["cka", "procrustes"])
+def test_more_units_than_samples(kind, comparator, wrap) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 2, 5, 40))
+    metric = comparator(kind)
+    assert metric.distance(wrap(a), wrap(_orthogonal(a, rng))) <= EXACT
+    assert metric.features(wrap(a)).values.shape == (10, 10)
+    wide, narrow = metric.distance(wrap(a), wrap(b)), comparator(kind).distance(wrap(a[..., :4]), wrap(b))
+    assert 0.1 < wide < np.pi / 2
+    assert 0.1 < narrow < np.pi / 2
