@@ -224,10 +224,8 @@ class CheckpointFolder:
             self._parse(file, data, deserialize)
         elif file == SPEC:
             found = self._document(SPEC, data, ExperimentSpec)
-            current = found.spec == parse_json(data).get(
-                "spec", found.spec
-            )  # the digest of an older one was another
-            if current and found.digest() != record.experiment:
+            today = parse_json(data).get("spec", found.spec) == found.spec  # an older one has another digest
+            if today and found.digest() != record.experiment:
                 raise CheckpointError(f"{self.path / SPEC} is another experiment than the record's. {AGAIN}")
 
     def _document(self, file: str, data: bytes, model: type[S]) -> S:
@@ -499,8 +497,9 @@ def _move(new: Path, destination: Path, files: Mapping[str, bytes], replace: boo
                 raise
         if _holds(destination, files):
             return
-        if not replace or not destination.is_dir() or destination.is_symlink():
-            raise FileExistsError(errno.EEXIST, "something else is there already", str(destination))
+        with suppress(FileNotFoundError):  # another writer has just moved it away: try again
+            if not replace or not stat.S_ISDIR(destination.lstat().st_mode):
+                raise FileExistsError(errno.EEXIST, "something else is there already", str(destination))
         if _exchange(new, destination):
             return
         shutil.rmtree(old, ignore_errors=True)
