@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import track
 
@@ -19,11 +18,12 @@ from zoo import paths, registry
 from zoo.analysis.base import Comparator, Features
 from zoo.analysis.items import Item, content, gather
 from zoo.analysis.matrix import DistanceMatrix
-from zoo.errors import AnalysisError, Problem, SpecError, brief
+from zoo.errors import AnalysisError, brief
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.geometry import ComparatorSpec
 from zoo.specs.base import canonical_json
 from zoo.specs.families import AnalysisSpec
+from zoo.specs.problems import validate
 
 
 def compare(
@@ -103,28 +103,7 @@ def _spec(metric: str | AnalysisSpec, parameters: Mapping[str, Any]) -> Analysis
             f"the metric is {brief(metric)}; give its spec, or the name of one: "
             f"{', '.join(registry.kinds('analyses'))}."
         )
-    known = [name for name in kind.model_fields if name != "kind"]
-    unknown = [name for name in parameters if name not in known]
-    if unknown:
-        raise SpecError(
-            [
-                Problem(
-                    f"{base.get('kind', metric)} has no such parameter.{registry.suggest(name, known)}", name
-                )
-                for name in unknown
-            ],
-            hint=f"Its parameters: {', '.join(known)}.",
-        )
-    try:
-        return kind.model_validate({**base, **parameters})
-    except ValidationError as problem:
-        raise SpecError(
-            [
-                Problem(f"{error['msg']}, and not {brief(error['input'])}", ".".join(map(str, error["loc"])))
-                for error in problem.errors()
-            ],
-            hint=f"See the fields of {kind.__name__}.",
-        ) from problem
+    return validate(kind, {**base, **parameters})
 
 
 def _cached(file: Path, count: int) -> np.ndarray | None:

@@ -47,7 +47,9 @@ def gather(items: Any, spec: ComparatorSpec, labels: Sequence[str] | Mapping[str
     elif isinstance(items, Iterable) and not isinstance(items, np.ndarray | Tensor | Trajectories):
         found = [item for number, value in enumerate(items, 1) for item in _any(value, number, spec)]
     else:
-        raise AnalysisError(f"one {type(items).__name__} cannot be compared with itself. {WHAT}.")
+        raise AnalysisError(
+            f"a comparison needs at least two networks, and one {type(items).__name__} was given. {WHAT}."
+        )
     if len(found) < 2:
         only = f"only {found[0].name!r}" if found else "nothing"
         raise AnalysisError(f"a comparison needs at least two networks, and {only} was given. {WHAT}.")
@@ -104,7 +106,7 @@ def _from_hub(name: Any, spec: ComparatorSpec) -> Iterator[Item]:
     from zoo.hub import expand
     from zoo.hub.load import load
 
-    for reference in expand(str(name)):
+    for reference in expand(name):
         yield Item(str(reference), reference.name, partial(lambda found: _run(load(found), spec), reference))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 FORMAT = "distance-matrix/1"
-FULL_TABLE = 12
+FULL_TABLE = 8
 """Up to so many networks a table shows every distance; above, a line about each network."""
 
 

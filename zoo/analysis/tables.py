@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
 
 def full_table(matrix: DistanceMatrix) -> Table:
     """Every distance; the networks of the columns by number, as names are long."""
-    table = Table(title=matrix.measure, title_justify="left")
+    table = Table(
+        title=matrix.measure, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
     table.add_column("", justify="right", style="dim")
-    table.add_column("network", overflow="fold")
+    table.add_column("network", min_width=16, overflow="fold")
     for number in range(1, len(matrix) + 1):
         table.add_column(str(number), justify="right", no_wrap=True)
     for number, (name, row) in enumerate(zip(matrix.names, matrix.values, strict=True), 1):
@@ -30,7 +33,9 @@ def full_table(matrix: DistanceMatrix) -> Table:
 
 def summary_table(matrix: DistanceMatrix) -> Table:
     """The nearest and the farthest other network of each, and the mean distance to all others."""
-    table = Table(title=matrix.measure, title_justify="left")
+    table = Table(
+        title=matrix.measure, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
     for heading in ("network", "label", "nearest"):
         table.add_column(heading, overflow="fold")
     table.add_column("at", justify="right")

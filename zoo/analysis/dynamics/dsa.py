@@ -32,7 +32,7 @@ class DSA(Comparator[DSASpec]):
     @property
     def measure(self) -> str:
         symbol = {(1, False): "W₁", (2, False): "W₂", (2, True): "W₂²"}[self.spec.order, self.spec.squared]
-        return f"DSA distance ({symbol} of eigenvalues per step)"
+        return f"DSA distance ({symbol} between eigenvalues)"
 
     def extract(self, states: Tensor, source: Trajectories) -> Tensor:
         """``[rank]`` complex eigenvalues."""
