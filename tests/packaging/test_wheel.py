@@ -19,8 +19,6 @@ from .conftest import ROOT, Installed, build, python
 
 INFO = f"neuroai_zoo-{zoo.__version__}.dist-info"
 
-pytestmark = pytest.mark.xdist_group("wheel")
-
 
 def contents(wheel: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(wheel) as archive:
