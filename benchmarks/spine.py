@@ -13,7 +13,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from timing import Ratio, python, report, side_by_side  # noqa: E402
+from timing import Ratio, python, report, side_by_side
 
 ZOO = "import sys; from zoo.cli import main; sys.argv[1:] = {}; main()"
 
@@ -54,7 +54,7 @@ def load(name: str = "dsa-rnn-flipflop") -> list[tuple[str, str, Ratio, str]]:
 
 
 def train(steps: int = 600) -> list[tuple[str, str, Ratio, str]]:
-    """The same model, data, optimizer and number of steps; the zoo's with its recorder, snapshots and logs."""
+    """The same model, data, optimizer and steps; the zoo's with its recorder, snapshots and logs."""
     import torch
     from torch import nn
 

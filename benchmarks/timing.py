@@ -21,7 +21,9 @@ class Ratio:
     """Smallest and largest ratio."""
 
 
-def side_by_side(ours: Callable[[], object], theirs: Callable[[], object], runs: int, warmup: int = 1) -> Ratio:
+def side_by_side(
+    ours: Callable[[], object], theirs: Callable[[], object], runs: int, warmup: int = 1
+) -> Ratio:
     """Wall-clock time of both, in turn."""
     pairs = []
     for run in range(-warmup, runs):
@@ -47,8 +49,15 @@ def _timed(call: Callable[[], object]) -> float:
 
 def report(title: str, rows: list[tuple[str, str, Ratio, str]]) -> str:
     """A Markdown table: what, against what, both times, ratio, goal."""
-    lines = [f"### {title}", "", "| what | against | ours (ms) | theirs (ms) | ratio (min–max) | goal |", "|---|---|---|---|---|---|"]
+    lines = [
+        f"### {title}",
+        "",
+        "| what | against | ours (ms) | theirs (ms) | ratio (min–max) | goal |",
+        "|---|---|---|---|---|---|",
+    ]
     for what, against, r, goal in rows:
         spread = f"{r.ratio:.2f} ({r.spread[0]:.2f}–{r.spread[1]:.2f})"
-        lines.append(f"| {what} | {against} | {r.ours * 1e3:.1f} | {r.theirs * 1e3:.1f} | {spread} | {goal} |")
+        lines.append(
+            f"| {what} | {against} | {r.ours * 1e3:.1f} | {r.theirs * 1e3:.1f} | {spread} | {goal} |"
+        )
     return "\n".join(lines)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from zoo.hub.publish import publish as publish
     from zoo.hub.publish import pull as pull
     from zoo.hub.verify import verify as verify
-    from zoo.specs.loading import load as spec
+    from zoo.specs.loading import load as spec  # noqa: F401
     from zoo.studies.reproduce import reproduce as reproduce
     from zoo.training.train import train as train
 
@@ -32,7 +32,7 @@ _VERBS = {
     "spec": "zoo.specs.loading:load",
 }
 
-__all__ = [*_VERBS]  # noqa: PLE0604
+__all__ = [*_VERBS]
 
 
 def __getattr__(name: str) -> Any:

@@ -28,7 +28,9 @@ def test_whole_pass_equals_steps(model: Dynamics) -> None:
     output = model(x)
     torch.testing.assert_close(output.y, model.readout(states), rtol=1e-10, atol=1e-12)
     exposed = next(iter(model.parts))
-    torch.testing.assert_close(output.states[exposed], states[..., model.parts[exposed]], rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(
+        output.states[exposed], states[..., model.parts[exposed]], rtol=1e-10, atol=1e-12
+    )
 
 
 def test_gradients_of_the_whole_pass_equal_those_of_steps(model: Dynamics) -> None:

@@ -1,4 +1,4 @@
-"""What every learner owes: counted steps, snapshots from step 0, and a resumed run equal to a straight one."""
+"""What every learner owes: counted steps, snapshots from step 0, a resumed run equal to a straight one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_every_kind_has_an_example() -> None:
     assert {example["kind"] for example in LEARNERS.values()} >= set(registry.BUILTIN["learners"])
 
 
-class Killed(RuntimeError):
+class KilledError(RuntimeError):
     pass
 
 
@@ -45,11 +45,12 @@ def test_resumed_equals_straight(
     def dies(self: Recorder, *args: object, **kwargs: object) -> None:
         original(self, *args, **kwargs)  # type: ignore[arg-type]
         if self.learner.batches_seen == 9:
-            raise Killed
+            raise KilledError
 
-    with monkeypatch.context() as patched, pytest.raises(Killed):
+    with monkeypatch.context() as patched:
         patched.setattr(Recorder, "on_train_batch_end", dies)
-        broken.fit(progress=False)
+        with pytest.raises(KilledError):
+            broken.fit(progress=False)
     torch.rand(7)  # whatever the process does in between
     resumed = broken.fit(progress=False)
     assert resumed["kept"] == expected["kept"]

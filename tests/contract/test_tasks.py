@@ -31,7 +31,9 @@ def test_batches_are_determined_by_their_arguments(task: Task) -> None:
     torch.rand(3)
     assert same(first, task.batch("train", 0, 0, 8))
     for other in (("train", 1, 0), ("train", 0, 1), ("validation", 0, 0)):
-        assert not torch.equal(first.x, task.batch(*other, 8).x) or not torch.equal(first.y, task.batch(*other, 8).y)
+        assert not torch.equal(first.x, task.batch(*other, 8).x) or not torch.equal(
+            first.y, task.batch(*other, 8).y
+        )
 
 
 def test_shapes(task: Task) -> None:

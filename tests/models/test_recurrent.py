@@ -71,7 +71,9 @@ def test_initial_weights_are_as_declared(kind: str) -> None:
         return list(weight.detach().split(16))
 
     for block in blocks(distribution="orthogonal", gain=1.5):
-        torch.testing.assert_close(block @ block.T, 2.25 * torch.eye(16, dtype=torch.float64), rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            block @ block.T, 2.25 * torch.eye(16, dtype=torch.float64), rtol=0, atol=1e-5
+        )
     for block in blocks(distribution="identity", gain=0.5):
         torch.testing.assert_close(block, 0.5 * torch.eye(16, dtype=torch.float64))
     for block in blocks(distribution="normal", spectral_radius=0.9):

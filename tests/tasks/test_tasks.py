@@ -16,7 +16,12 @@ from zoo.tasks.dynamics import Sine
 from zoo.tasks.memory import FlipFlop
 
 
-@given(bits=st.integers(1, 5), steps=st.integers(1, 40), p=st.sampled_from([0.0, 0.1, 0.7, 1.0]), seed=st.integers(0, 99))
+@given(
+    bits=st.integers(1, 5),
+    steps=st.integers(1, 40),
+    p=st.sampled_from([0.0, 0.1, 0.7, 1.0]),
+    seed=st.integers(0, 99),
+)
 def test_flip_flop_holds_the_last_pulse(bits: int, steps: int, p: float, seed: int) -> None:
     task = FlipFlop(FlipFlopSpec(bits=bits, steps=steps, pulse_probability=p))
     batch = task.batch("train", seed, 0, 3)
@@ -49,7 +54,9 @@ def test_sine_golden_values() -> None:
         f = batch.latents["frequency"][example].item()
         assert batch.x[example, 0, 0].item() == pytest.approx((1 if f == 1 else 2) / 2 + 0.25)
         for t in range(10):
-            assert batch.y[example, t, 0].item() == pytest.approx(math.sin(2 * math.pi * f * 0.05 * (t + 1)), abs=1e-5)
+            assert batch.y[example, t, 0].item() == pytest.approx(
+                math.sin(2 * math.pi * f * 0.05 * (t + 1)), abs=1e-5
+            )
     assert set(batch.latents["condition"].tolist()) == {0, 1}
 
 

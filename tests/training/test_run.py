@@ -36,9 +36,11 @@ def start(spec: ExperimentSpec, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def test_killed_for_real_and_resumed(tmp_path: Path) -> None:
-    """kill -9 at three points of a run; the weights in the end are those of an undisturbed run, bit for bit."""
+    """kill -9 at three points of a run; in the end the weights are those of a straight run, bit for bit."""
     train = {"steps": 400, "batch_size": 8, "validate_every": 50, "save_every": 20}
-    spec = experiment("rate-leaky", learner="backprop-clipped", train=train, record={"snapshots": {"base": 2}})
+    spec = experiment(
+        "rate-leaky", learner="backprop-clipped", train=train, record={"snapshots": {"base": 2}}
+    )
     straight = Run.of(spec, tmp_path / "straight")
     expected = straight.fit(progress=False)
     killed = Run.of(spec, tmp_path / "killed")
@@ -141,7 +143,9 @@ def test_stop_on_a_target(tmp_path: Path) -> None:
     assert result["stopped"] == "target"
     assert 1 < result["steps"] < 2000
     assert result["kept"][-1] == result["steps"]
-    validated = experiment(train={"steps": 60, "validate_every": 7, "stop": {"metric": "validation/loss", "at_most": 9.0}})
+    validated = experiment(
+        train={"steps": 60, "validate_every": 7, "stop": {"metric": "validation/loss", "at_most": 9.0}}
+    )
     assert Run.of(validated, tmp_path / "validated").fit(progress=False)["steps"] == 7
 
 
@@ -179,7 +183,7 @@ def test_a_full_disk_is_one_clear_error(small_disk: Path) -> None:
 
 
 def test_ddp_on_two_processes_equals_one(tmp_path: Path) -> None:
-    """Two CPU processes (gloo) share each batch; the weights are those of one process with the whole batch."""
+    """Two CPU processes (gloo) share each batch; the weights are those of one with the whole batch."""
     base = {"steps": 20, "batch_size": 8, "precision": "64-true", "accelerator": "cpu", "validate_every": 10}
     alone = Run.of(experiment(train=base), tmp_path / "alone")
     alone.fit(progress=False)
@@ -188,7 +192,9 @@ def test_ddp_on_two_processes_equals_one(tmp_path: Path) -> None:
     script.write_text(TRAINS)
     environment = {**os.environ, "MASTER_ADDR": "127.0.0.1"}
     subprocess.run(
-        [sys.executable, str(script), json.dumps(spec.plain()), str(tmp_path / "pair")], check=True, env=environment
+        [sys.executable, str(script), json.dumps(spec.plain()), str(tmp_path / "pair")],
+        check=True,
+        env=environment,
     )
     pair = Run.of(spec, tmp_path / "pair")
     assert spec.digest() == experiment(train=base).digest()

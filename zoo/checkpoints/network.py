@@ -15,7 +15,12 @@ from zoo.learners.base import Learner, assemble
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.record import Tolerance
 
-MODEL, SERIES, GOLDEN, LEDGER = "model.safetensors", "series.safetensors", "golden.safetensors", "ledger.safetensors"
+MODEL, SERIES, GOLDEN, LEDGER = (
+    "model.safetensors",
+    "series.safetensors",
+    "golden.safetensors",
+    "ledger.safetensors",
+)
 TOLERANCES = {"cpu": Tolerance(rtol=1e-4, atol=1e-5), "cuda": Tolerance(rtol=1e-2, atol=1e-3)}
 """How far golden outputs may drift between machines of a class; float32, a few hundred steps."""
 LEARNER = "learner."
@@ -26,8 +31,8 @@ def load_network(folder: CheckpointFolder, member: int | None = None, step: int 
     """A trained network in eval mode on the CPU.
 
     ``member`` picks one of a population (the first without it), ``step`` a snapshot of its training.
-    Loading is strict: raises :class:`CheckpointError` on a missing, additional or misshapen tensor, and
-    :class:`UnknownNameError` for a member or step that the checkpoint does not have.
+    Loading is strict: raises :class:`CheckpointError` on a missing, additional or misshapen tensor,
+    and :class:`UnknownNameError` for a member or step that the checkpoint does not have.
     """
     record = folder.record
     index = _member_index(folder, member)
@@ -52,7 +57,7 @@ def empty(experiment: ExperimentSpec) -> Learner:
 
 
 def fill(learner: Learner, tensors: Mapping[str, Tensor], origin: str) -> None:
-    """Give an empty network its weights. Raises :class:`CheckpointError` unless names and shapes all agree."""
+    """Give an empty network its weights. Raises :class:`CheckpointError` unless names and shapes agree."""
     expected = learner.model.state_dict()
     wrong = [f"missing {name}" for name in expected.keys() - tensors.keys()]
     wrong += [f"unexpected {name}" for name in tensors.keys() - expected.keys()]
@@ -134,7 +139,9 @@ def _member_index(folder: CheckpointFolder, member: int | None) -> int:
 def _snapshot_index(folder: CheckpointFolder, member: int, step: int) -> int:
     series = folder.record.series
     if not series:
-        raise UnknownNameError(f"{folder.record.name} was published without snapshots, so there is no #{step}.")
+        raise UnknownNameError(
+            f"{folder.record.name} was published without snapshots, so there is no #{step}."
+        )
     if step not in series[member]:
         steps = ", ".join(f"#{s}" for s in series[member])
         raise UnknownNameError(f"{folder.record.name}/{member} has no snapshot #{step}; it has {steps}.")

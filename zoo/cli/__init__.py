@@ -1,4 +1,7 @@
-"""The ``zoo`` command. Exit codes: 0 done, 1 a bug of ours, 2 bad input, 3 a check failed, 130 interrupted."""
+"""The ``zoo`` command.
+
+Exit codes: 0 done, 1 a bug of ours, 2 bad input, 3 a check failed, 130 interrupted.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from zoo.cli.options import Json
-from zoo.cli.output import as_json, check_failed, emit, table
+from zoo.cli.output import as_json, check_failed, emit, table, verdicts
 from zoo.errors import AnalysisError
 
 
@@ -20,21 +20,23 @@ def add_to(app: typer.Typer) -> None:
 def compare(
     names: Annotated[list[str], typer.Argument(help="Names or globs; name/* is every member.")],
     metric: Annotated[str, typer.Option(help="Kind of analysis: dsa, procrustes, cka, rsa.")] = "dsa",
-    parameter: Annotated[list[str] | None, typer.Option("-p", "--parameter", help="field=value of the analysis.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", "--parameter", help="field=value of the analysis.")
+    ] = None,
     plot: Annotated[list[Path] | None, typer.Option(help="Figure to write: .png or .svg.")] = None,
     save: Annotated[list[Path] | None, typer.Option(help="Matrix to write: .csv or .json.")] = None,
     json: Json = False,
 ) -> None:
     """Distances between networks: a table, a heat map, a map."""
     import zoo
-    from zoo.specs.loading import scalar
+    from zoo.specs.reading import value as parsed
 
     parameters: dict[str, Any] = {}
     for text in parameter or ():
         key, equals, value = text.partition("=")
         if not equals:
             raise AnalysisError(f"a parameter is field=value, not {text!r}.")
-        parameters[key] = scalar(value)
+        parameters[key] = parsed(value, f"parameter {text!r}")
     matrix = zoo.compare(names, metric, progress=not as_json(), **parameters)
     for path in save or ():
         (matrix.to_json if path.suffix == ".json" else matrix.to_csv)(path)
@@ -42,7 +44,12 @@ def compare(
         matrix.plot(path)
     statistics = matrix.statistics()
     rows = list(statistics.items())
-    data = {"names": matrix.names, "labels": matrix.labels, "values": matrix.values.tolist(), "statistics": statistics}
+    data = {
+        "names": matrix.names,
+        "labels": matrix.labels,
+        "values": matrix.values.tolist(),
+        "statistics": statistics,
+    }
     data |= {"analysis": matrix.spec.plain(), "origins": matrix.origins}
     written = [f"wrote {path}" for path in [*(save or ()), *(plot or ())]]
     emit(data, matrix.table(), *([table("", ("statistic", "value"), rows)] if rows else []), *written)
@@ -60,12 +67,9 @@ def reproduce(
     result = zoo.reproduce(name, measure=measure, output=output, progress=not as_json())
     judged = [(where, verdict) for where, verdicts in result.checkpoints.items() for verdict in verdicts]
     judged += [(study.study.name, verdict) for study in result.studies for verdict in study.verdicts]
-    rows = [
-        (where, v.claim.subject(), v.claim.bound(), v.measured, v.claim.source.kind, "holds" if v.holds else "FAILS")
-        for where, v in judged
+    missing = [
+        f"not published: {each}; make it with: zoo train {each} --publish local" for each in result.missing
     ]
-    columns = ("of", "claim", "bound", "measured", "source", "verdict")
-    missing = [f"not published: {each}; make it with: zoo train {each} --publish local" for each in result.missing]
     data = {
         "name": name,
         "holds": result.holds,
@@ -73,6 +77,6 @@ def reproduce(
         "missing": result.missing,
         "metrics": {study.study.name: dict(study.metrics) for study in result.studies},
     }
-    emit(data, table("", columns, rows), *missing, *([f"figures and matrices: {output}"] if output else []))
+    emit(data, verdicts(judged), *missing, *([f"figures and matrices: {output}"] if output else []))
     if not result.holds:
         check_failed()

@@ -30,7 +30,11 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Output for programs; works after a command, too.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Output for programs; works after a command, too.")
+    ] = False,
 ) -> None:
     """Specs, training, hubs and comparisons, by name."""

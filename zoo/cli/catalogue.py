@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zoo.cli.options import Json
-from zoo.cli.output import check_failed, emit, note, table
+from zoo.cli.output import check_failed, emit, note, table, verdicts
 from zoo.errors import SpecError, UnknownNameError
+
+if TYPE_CHECKING:
+    from zoo.specs.base import Spec
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,7 +22,9 @@ def add_to(app: typer.Typer) -> None:
 
 def list_(
     pattern: Annotated[str, typer.Argument(help="A glob over names.")] = "*",
-    kind: Annotated[str | None, typer.Option(help="experiment, study, paper, or a model, task or learner kind.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="experiment, study, paper, or a model, task or learner kind.")
+    ] = None,
     paper: Annotated[str | None, typer.Option(help="Key of a paper.")] = None,
     tag: Annotated[str | None, typer.Option(help="A tag.")] = None,
     json: Json = False,
@@ -29,7 +34,11 @@ def list_(
 
     rows = [row for row in _rows() if glob(pattern, [row["name"]])]
     rows = [row for row in rows if kind is None or kind in row["kinds"]]
-    rows = [row for row in rows if (paper is None or row["paper"] == paper) and (tag is None or tag in row["tags"])]
+    rows = [
+        row
+        for row in rows
+        if (paper is None or row["paper"] == paper) and (tag is None or tag in row["tags"])
+    ]
     columns = ("name", "is", "model", "task", "members", "paper", "published")
     emit(rows, table("", columns, [[row[column] for column in columns] for row in rows]))
     for row in rows:
@@ -37,6 +46,20 @@ def list_(
             note(f"{row['name']}: {row['error']}")
     if not rows:
         note(f"nothing matches {pattern!r} with these filters; see everything with: zoo list")
+
+
+EMPTY: dict[str, Any] = {
+    "name": "",
+    "is": "",
+    "model": None,
+    "task": None,
+    "members": None,
+    "paper": None,
+    "tags": (),
+    "kinds": (),
+    "published": (),
+    "error": "",
+}
 
 
 def _rows() -> list[dict[str, Any]]:
@@ -51,23 +74,20 @@ def _rows() -> list[dict[str, Any]]:
             published.setdefault(name, []).append(hub.name)
     rows = []
     for name, spec in entries():
-        row: dict[str, Any] = {"name": name, "is": "broken", "model": None, "task": None, "members": None}
-        row |= {"paper": None, "tags": [], "kinds": [], "published": published.pop(name, []), "error": ""}
+        row = {**EMPTY, "name": name, "is": "broken", "published": published.pop(name, [])}
         if isinstance(spec, SpecError):
             row["error"] = str(spec)
         else:
-            row["is"] = spec.spec.partition("/")[0]
-            row |= {"paper": getattr(spec, "paper", name), "tags": list(getattr(spec, "tags", ())), "kinds": [row["is"]]}
+            row["is"] = spec.plain()["spec"].partition("/")[0]
+            row |= {"paper": getattr(spec, "paper", name), "tags": list(getattr(spec, "tags", ()))}
+            row["kinds"] = [row["is"]]
         if isinstance(spec, ExperimentSpec):
             row |= {"model": spec.model.kind, "task": spec.task.kind}
             row["members"] = None if spec.population is None else len(spec.population)
             row["kinds"] += [spec.model.kind, spec.task.kind, spec.learner.kind]
         rows.append(row)
-    rows += [
-        {"name": name, "is": "checkpoint", "model": None, "task": None, "members": None, "paper": None, "tags": [],
-         "kinds": ["checkpoint"], "published": where, "error": ""}
-        for name, where in published.items()
-    ]  # fmt: skip
+    for name, where in published.items():
+        rows.append({**EMPTY, "name": name, "is": "checkpoint", "kinds": ["checkpoint"], "published": where})
     return sorted(rows, key=lambda row: row["name"])
 
 
@@ -87,7 +107,7 @@ def show(
     except UnknownNameError as problem:
         record, missing = None, problem
     try:
-        spec = load(find(name))
+        spec: Spec = load(find(name))
     except UnknownNameError:
         if record is None:
             raise missing from None
@@ -102,17 +122,29 @@ def show(
             ("snapshots", ", ".join(f"#{step}" for step in record.series[0]) if record.series else "none"),
             ("size", f"{sum(entry.size for entry in record.files.values()) / 1e3:.0f} kB"),
             ("licence", record.license),
-            ("trained", f"{record.created}, {record.environment.device}, commit {record.code.commit or 'unknown'}"),
+            (
+                "trained",
+                f"{record.created}, {record.environment.device}, commit {record.code.commit or 'unknown'}",
+            ),
         ]
-        metrics = [(metric, min(kept), max(kept)) for metric, values in record.metrics.items() if (kept := [v for v in values if v is not None])]
-        claims = [(v.claim.subject(), v.claim.bound(), v.measured, "holds" if v.holds else "FAILS") for v in record.claims]
-        shown += ["", table("published", ("", ""), facts), "", table("metrics over members", ("metric", "lowest", "highest"), metrics)]
-        shown += ["", table("claims", ("claim", "bound", "measured", "verdict"), claims)] if claims else []
+        metrics = [
+            (metric, min(kept), max(kept))
+            for metric, values in record.metrics.items()
+            if (kept := [v for v in values if v is not None])
+        ]
+        shown += [
+            "",
+            table("published", ("", ""), facts),
+            "",
+            table("metrics over members", ("metric", "lowest", "highest"), metrics),
+        ]
+        shown += ["", verdicts((name, verdict) for verdict in record.claims)] if record.claims else []
     emit(data, *shown)
 
 
 def kinds(
-    family: Annotated[str | None, typer.Argument(help="models, tasks, learners or analyses.")] = None, json: Json = False
+    family: Annotated[str | None, typer.Argument(help="models, tasks, learners or analyses.")] = None,
+    json: Json = False,
 ) -> None:
     """The kinds that a spec can name, ours and those of plugins."""
     from zoo import registry
@@ -122,13 +154,17 @@ def kinds(
     for each in registry.FAMILIES if family is None else (family,):
         for kind in sorted({*registry.kinds(each), *(k for f, k in offered if f == each)}):
             plugin = offered.get((each, kind))
-            rows.append((each, kind, plugin.distribution if plugin else "neuroai-zoo", plugin.error if plugin else ""))
+            rows.append(
+                (each, kind, plugin.distribution if plugin else "neuroai-zoo", plugin.error if plugin else "")
+            )
     columns = ("family", "kind", "from", "error")
     emit([dict(zip(columns, row, strict=True)) for row in rows], table("", columns, rows))
 
 
 def validate(
-    specs: Annotated[list[str] | None, typer.Argument(help="Names or YAML files; everything without any.")] = None,
+    specs: Annotated[
+        list[str] | None, typer.Argument(help="Names or YAML files; everything without any.")
+    ] = None,
     deep: Annotated[bool, typer.Option("--deep", help="Build the network, too, and run one batch.")] = False,
     json: Json = False,
 ) -> None:
@@ -136,17 +172,23 @@ def validate(
     from zoo.specs.catalogue import files
     from zoo.specs.loading import load
 
-    results = []
+    results: list[dict[str, Any]] = []
     for name in specs or list(files()):
         try:
-            spec = load(name)
+            spec: Spec = load(name)
             if deep:
                 _try_out(spec)
             results.append({"name": name, "valid": True, "digest": spec.digest(), "problems": []})
         except SpecError as problem:
-            results.append({"name": name, "valid": False, "digest": None, "problems": str(problem).splitlines()})
+            results.append(
+                {"name": name, "valid": False, "digest": None, "problems": str(problem).splitlines()}
+            )
     rows = [(r["name"], r["valid"], (r["digest"] or "")[:12]) for r in results]
-    emit(results, table("", ("spec", "valid", "digest"), rows), *(line for r in results for line in r["problems"]))
+    emit(
+        results,
+        table("", ("spec", "valid", "digest"), rows),
+        *(line for r in results for line in r["problems"]),
+    )
     if not all(result["valid"] for result in results):
         check_failed()
 
@@ -197,10 +239,19 @@ def migrate(
         raise UnknownNameError(f"there is no file {file}.")
     text = file.read_text(encoding="utf-8")
     _, new = migrate_text(text)
-    difference = list(difflib.unified_diff(text.splitlines(), new.splitlines(), str(file), f"{file} (migrated)", lineterm=""))
+    difference = list(
+        difflib.unified_diff(
+            text.splitlines(), new.splitlines(), str(file), f"{file} (migrated)", lineterm=""
+        )
+    )
     if write and difference:
         part = file.with_name(file.name + ".new")
         part.write_text(new, encoding="utf-8")
         os.replace(part, file)
-    data = {"file": str(file), "changed": bool(difference), "written": write and bool(difference), "text": new}
+    data = {
+        "file": str(file),
+        "changed": bool(difference),
+        "written": write and bool(difference),
+        "text": new,
+    }
     emit(data, "\n".join(difference) or f"{file} is of the current version.")

@@ -30,10 +30,11 @@ def run(
     network = zoo.load(name, device)
     measured = {metric: value.mean().item() for metric, value in network.measure(split, trials, seed).items()}
     rows = [(f"{split}/{metric}", value) for metric, value in measured.items()]
-    shape = tuple(network.trajectories(1, seed, split).states.shape[1:])
+    steps, units = network.trajectories(1, seed, split).states.shape[1:]
+    spec = network.experiment
     emit(
         {"name": name, "split": split, "trials": trials, "metrics": measured, "sites": network.model.sites},
-        f"{name}: {network.experiment.model.kind} on {network.experiment.task.kind}, {shape[0]} steps × {shape[1]} units",
+        f"{name}: {spec.model.kind} on {spec.task.kind}, {steps} steps × {units} units",
         table("", ("metric", "value"), rows),
     )
 
@@ -64,7 +65,9 @@ def publish(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint folder, or a name.")],
     to: HubName = "local",
     name: Annotated[str | None, typer.Option(help="Publish under this name instead of its own.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Name of this revision; it can never point elsewhere.")] = None,
+    tag: Annotated[
+        str | None, typer.Option(help="Name of this revision; it can never point elsewhere.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Put a checkpoint on a hub."""
@@ -75,7 +78,9 @@ def publish(
 
 
 def pull(
-    name: Annotated[str, typer.Argument(help="[hub:]name[@revision]")], to: HubName = "local", json: Json = False
+    name: Annotated[str, typer.Argument(help="[hub:]name[@revision]")],
+    to: HubName = "local",
+    json: Json = False,
 ) -> None:
     """Copy a checkpoint to a hub of your own."""
     import zoo

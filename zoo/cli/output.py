@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from zoo.specs.claim import Verdict
 
 CHECK_FAILED = 3
 
@@ -62,6 +65,33 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     return made
 
 
+def verdicts(judged: Iterable[tuple[str, Verdict]]) -> Table:
+    """Claims with what was measured: the value, or the range over members."""
+    rows = [
+        (
+            of,
+            verdict.claim.subject(),
+            verdict.claim.bound(),
+            _range(verdict.measured),
+            verdict.claim.source.kind,
+            "holds" if verdict.holds else "FAILS",
+        )
+        for of, verdict in judged
+    ]
+    return table("claims", ("of", "claim", "bound", "measured", "source", "verdict"), rows)
+
+
+def _range(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return f"not finite in {len(values) - len(known)} of {len(values)}"
+    return (
+        f"{known[0]:.4g}"
+        if len(known) == 1
+        else f"{min(known):.4g} … {max(known):.4g} ({len(known)} networks)"
+    )
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
@@ -70,5 +100,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
+        return ", ".join(map(_cell, value))
     return str(value)

@@ -33,14 +33,28 @@ def doctor(json: Json = False) -> None:
     from zoo.training.provenance import installed
 
     versions = [("zoo", __version__, "core"), ("python", platform.python_version(), "core")]
-    versions += [(name, installed(name) or "not installed", extra) for extra, names in LIBRARIES.items() for name in names]
+    versions += [
+        (name, installed(name) or "not installed", extra)
+        for extra, names in LIBRARIES.items()
+        for name in names
+    ]
     devices = _devices()
     hub_rows = [(hub.name, str(hub.root), len(list(hub.names()))) for hub in hubs()]
     folders = [(name, str(home() / name), _size(home() / name)) for name in ("runs", "hub", "cache")]
     folders.append(("free space", str(home()), shutil.disk_usage(_existing(home())).free / 1e6))
-    broken = [(f"{p.family}.{p.kind}", p.distribution, p.error) for p in registry.plugins(load=True) if p.error]
-    settings = {key: os.environ[key] for key in sorted(os.environ) if key.startswith("ZOO_") or key == "HF_HUB_OFFLINE"}
-    data: dict[str, Any] = {"versions": dict((n, v) for n, v, _ in versions), "devices": devices, "settings": settings}
+    broken = [
+        (f"{p.family}.{p.kind}", p.distribution, p.error) for p in registry.plugins(load=True) if p.error
+    ]
+    settings = {
+        key: os.environ[key]
+        for key in sorted(os.environ)
+        if key.startswith("ZOO_") or key == "HF_HUB_OFFLINE"
+    }
+    data: dict[str, Any] = {
+        "versions": {name: version for name, version, _ in versions},
+        "devices": devices,
+        "settings": settings,
+    }
     data |= {"hubs": hub_rows, "folders": folders, "broken_plugins": broken, "specs": str(shipped("specs"))}
     emit(
         data,
@@ -67,4 +81,7 @@ def _existing(folder: Path) -> Path:
 
 def _size(folder: Path) -> float:
     """In MB; links are not followed, so shared blobs count once."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) / 1e6
+    return (
+        sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+        / 1e6
+    )

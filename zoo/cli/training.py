@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.options import Json
-from zoo.cli.output import as_json, check_failed, emit, table
+from zoo.cli.output import as_json, check_failed, emit, table, verdicts
 
 
 def add_to(app: typer.Typer) -> None:
@@ -17,9 +17,15 @@ def add_to(app: typer.Typer) -> None:
 
 def train(
     spec: Annotated[str, typer.Argument(help="A name of the catalogue, or a YAML file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Dotted overrides: model.hidden=32 train.seed=7")] = None,
-    folder: Annotated[Path | None, typer.Option(help="Run folder, instead of the one the spec's digest names.")] = None,
-    publish: Annotated[str | None, typer.Option(help="Publish to this hub when done: local, or a directory.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Dotted overrides: model.hidden=32 train.seed=7")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Run folder, instead of the one the spec's digest names.")
+    ] = None,
+    publish: Annotated[
+        str | None, typer.Option(help="Publish to this hub when done: local, or a directory.")
+    ] = None,
     tag: Annotated[str | None, typer.Option(help="Name of the published revision.")] = None,
     json: Json = False,
 ) -> None:
@@ -32,16 +38,18 @@ def train(
     checkpoint = zoo.train(spec, overrides or (), folder=folder, progress=not as_json())
     revision = zoo.publish(checkpoint, publish, tag=tag) if publish else None
     record = checkpoint.record
-    data = {"checkpoint": str(checkpoint.path), "record": record.plain(), "revision": revision and revision.commit}
-    rows = [
-        (k, record.seeds[k], record.steps[k], record.stopped[k], record.wall_time[k], *(v[k] for v in record.metrics.values()))
-        for k in range(record.members or 1)
-    ]
-    columns = ("member", "seed", "steps", "stopped by", "seconds", *record.metrics)
-    verdicts = [(v.claim.subject(), v.claim.bound(), v.measured, "holds" if v.holds else "FAILS") for v in record.claims]
-    shown = [table("", columns, rows)]
-    if verdicts:
-        shown.append(table("claims", ("claim", "bound", "measured", "verdict"), verdicts))
+    data = {
+        "checkpoint": str(checkpoint.path),
+        "record": record.plain(),
+        "revision": revision and revision.commit,
+    }
+    members = range(record.members or 1)
+    facts = ("seeds", "steps", "stopped", "wall_time")
+    rows = [(fact.replace("_", " "), *getattr(record, fact)) for fact in facts]
+    rows += [(name, *values) for name, values in record.metrics.items() if name != "train/steps"]
+    shown = [table("", ("", *map(str, members)), rows)] if len(members) <= 12 else []
+    if record.claims:
+        shown += [verdicts((record.name, verdict) for verdict in record.claims)]
     where = f"published as {revision}" if revision else f"publish it with: zoo publish {checkpoint.path}"
     emit(data, *shown, f"checkpoint: {checkpoint.path}", where)
     if not all(verdict.holds for verdict in record.claims):

@@ -49,10 +49,14 @@ class Backprop(Learner):
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         if self.rule.clip_norm is not None:
-            self.clip_gradients(optimizer, gradient_clip_val=self.rule.clip_norm, gradient_clip_algorithm="norm")
+            self.clip_gradients(
+                optimizer, gradient_clip_val=self.rule.clip_norm, gradient_clip_algorithm="norm"
+            )
 
 
-def make_optimizer(spec: AdamSpec | AdamWSpec | SGDSpec, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+def make_optimizer(
+    spec: AdamSpec | AdamWSpec | SGDSpec, parameters: list[torch.nn.Parameter]
+) -> torch.optim.Optimizer:
     """The optimizer that a spec declares, in its fused form."""
     match spec:
         case AdamSpec():
@@ -61,7 +65,12 @@ def make_optimizer(spec: AdamSpec | AdamWSpec | SGDSpec, parameters: list[torch.
             return torch.optim.AdamW(parameters, spec.lr, spec.betas, spec.eps, spec.weight_decay, fused=True)
         case SGDSpec():
             return torch.optim.SGD(
-                parameters, spec.lr, spec.momentum, weight_decay=spec.weight_decay, nesterov=spec.nesterov, fused=True
+                parameters,
+                spec.lr,
+                spec.momentum,
+                weight_decay=spec.weight_decay,
+                nesterov=spec.nesterov,
+                fused=True,
             )
 
 

@@ -150,7 +150,9 @@ def assemble(experiment: ExperimentSpec) -> Learner:
     if experiment.population is not None:
         raise TypeError("a population has members; build one of experiment.members()")
     spec = experiment.task
-    model = registry.implementation("models", experiment.model.kind)(experiment.model, spec.inputs, spec.outputs)
+    model = registry.implementation("models", experiment.model.kind)(
+        experiment.model, spec.inputs, spec.outputs
+    )
     task = registry.implementation("tasks", spec.kind)(spec)
     return registry.implementation("learners", experiment.learner.kind)(experiment, model, task)
 
@@ -158,5 +160,8 @@ def assemble(experiment: ExperimentSpec) -> Learner:
 def _weights_digest(model: Dynamics) -> str:
     from zoo.specs.base import canonical_json
 
-    total = {name: derive_seed(value.detach().cpu().double().numpy().tobytes()) for name, value in model.state_dict().items()}
+    total = {
+        name: derive_seed(value.detach().cpu().double().numpy().tobytes())
+        for name, value in model.state_dict().items()
+    }
     return f"unsaved-{derive_seed(canonical_json(total)):016x}"

@@ -44,4 +44,3 @@ class ElmanPass(torch.autograd.Function):
 
 def _phi(total: Tensor, relu: bool, out: Tensor) -> Tensor:
     return torch.clamp_min(total, 0, out=out) if relu else torch.tanh(total, out=out)
-

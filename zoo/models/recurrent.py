@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,15 +22,20 @@ class Recurrent(Dynamics):
     """One recurrent layer, held by torch's module for it, and a linear readout of ``h``."""
 
     spec: RecurrentSpec
-    cell: nn.RNNBase
 
     def __init__(self, spec: RecurrentSpec, inputs: int, outputs: int, cell: nn.RNNBase) -> None:
         super().__init__(spec, inputs, outputs)
         self.cell = cell
         self.output = nn.Linear(spec.hidden, outputs)
         if not self.output.weight.is_meta:
-            others = [cell.weight_ih_l0, cell.bias_ih_l0, cell.bias_hh_l0]
-            initialise(spec.init, cell.weight_hh_l0, others, self.output)
+            weight_in, weight, bias_in, bias = self.weights
+            initialise(spec.init, weight, [weight_in, bias_in, bias], self.output)
+
+    @property
+    def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Input and recurrent weights, input and recurrent biases; gates stacked on the first axis."""
+        cell: Any = self.cell
+        return cell.weight_ih_l0, cell.weight_hh_l0, cell.bias_ih_l0, cell.bias_hh_l0
 
     @property
     def parts(self) -> Mapping[str, slice]:
@@ -43,8 +49,8 @@ class Recurrent(Dynamics):
 
     def _gates(self, h: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """The input's and the state's part of the gates' drive, each ``[batch, gates × hidden]``."""
-        cell = self.cell
-        return F.linear(u, cell.weight_ih_l0, cell.bias_ih_l0), F.linear(h, cell.weight_hh_l0, cell.bias_hh_l0)
+        weight_in, weight, bias_in, bias = self.weights
+        return F.linear(u, weight_in, bias_in), F.linear(h, weight, bias)
 
 
 class Elman(Recurrent):
@@ -54,7 +60,10 @@ class Elman(Recurrent):
 
     def __init__(self, spec: ElmanSpec, inputs: int, outputs: int) -> None:
         super().__init__(
-            spec, inputs, outputs, nn.RNN(inputs, spec.hidden, nonlinearity=spec.nonlinearity, batch_first=True)
+            spec,
+            inputs,
+            outputs,
+            nn.RNN(inputs, spec.hidden, nonlinearity=spec.nonlinearity, batch_first=True),
         )
 
     def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -62,13 +71,13 @@ class Elman(Recurrent):
         total = drive + recurrent
         return PHI[self.spec.nonlinearity](total if noise is None else total + noise)
 
-
     def unroll(self, x: Tensor) -> Tensor:
-        cell = self.cell
         if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
-            return cell(x)[0]  # torch's own kernels are the faster ones there
-        drive = F.linear(x.transpose(0, 1), cell.weight_ih_l0, cell.bias_ih_l0 + cell.bias_hh_l0)
-        return ElmanPass.apply(drive, cell.weight_hh_l0, self.spec.nonlinearity == "relu").transpose(0, 1)
+            return self.cell(x)[0]  # torch's own kernels are the faster ones there
+        weight_in, weight, bias_in, bias = self.weights
+        drive = F.linear(x.transpose(0, 1), weight_in, bias_in + bias)
+        states: Tensor = ElmanPass.apply(drive, weight, self.spec.nonlinearity == "relu")
+        return states.transpose(0, 1)
 
 
 class GRU(Recurrent):

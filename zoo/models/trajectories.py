@@ -69,9 +69,13 @@ def _array(values: Any, what: str) -> Tensor:
     if tensor.ndim == 2:
         tensor = tensor[None]
     if tensor.ndim != 3 or 0 in tensor.shape:
-        raise AnalysisError(f"{what} has the shape {tuple(tensor.shape)}; give [trial, time, unit] or [time, unit].")
+        raise AnalysisError(
+            f"{what} has the shape {tuple(tensor.shape)}; give [trial, time, unit] or [time, unit]."
+        )
     if tensor.dtype not in (torch.float32, torch.float64):
         tensor = tensor.to(torch.float64)
     if not bool(torch.isfinite(tensor).all()):
-        raise AnalysisError(f"{what} holds NaN or infinite values; remove those trials or fill them in first.")
+        raise AnalysisError(
+            f"{what} holds NaN or infinite values; remove those trials or fill them in first."
+        )
     return tensor

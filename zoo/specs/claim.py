@@ -59,7 +59,6 @@ class ClaimSpec(Spec):
         name = self.metric if self.minus is None else f"{self.metric} − {self.minus}"
         return name if self.over == "every" else f"{self.over} {name}"
 
-
     def judge(self, metrics: Mapping[str, tuple[float | None, ...]]) -> Verdict:
         """Whether the claim holds on measured values; a value that is missing or not finite fails it."""
         values = metrics.get(self.metric, (None,))
@@ -70,7 +69,8 @@ class ClaimSpec(Spec):
             )
         measured = values
         if self.over != "every" and None not in values:
-            measured = ({"mean": fmean, "median": median}[self.over](values),)  # type: ignore[arg-type]
+            known = [value for value in values if value is not None]
+            measured = (fmean(known) if self.over == "mean" else median(known),)
         holds = all(
             value is not None
             and (self.at_least is None or value >= self.at_least)
@@ -88,5 +88,3 @@ class Verdict(Spec):
     holds: bool
     note: Text = ""
     """On a failing claim: what we think is wrong."""
-
-

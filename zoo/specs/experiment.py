@@ -54,6 +54,8 @@ class TrainSpec(Spec):
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     devices: Annotated[int, Field(ge=1, le=1024)] = 1
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Of torch on the CPU; more are slower on networks as small as most of ours."""
     loggers: Annotated[tuple[Literal["csv", "tensorboard"], ...], Field(strict=False)] = ("csv",)
     log_every: Count = 10
     save_every: Count = 250

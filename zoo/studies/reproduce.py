@@ -33,7 +33,9 @@ class Reproduction:
         return not self.missing and all(verdict.holds for verdict in judged)
 
 
-def reproduce(name: str, *, measure: bool = False, output: Path | str | None = None, progress: bool = False) -> Reproduction:
+def reproduce(
+    name: str, *, measure: bool = False, output: Path | str | None = None, progress: bool = False
+) -> Reproduction:
     """Check every claim of a paper, or of one study or experiment, on published checkpoints.
 
     ``measure`` measures each network again rather than taking the record's word. ``output`` is a folder
@@ -73,6 +75,7 @@ def _specs(name: str) -> list[ExperimentSpec | StudySpec]:
             found.append(spec)
     if not found:
         raise UnknownNameError(
-            f"there is no paper, study or experiment {name!r}.{suggest(name, files())} See them all with: zoo list"
+            f"there is no paper, study or experiment {name!r}.{suggest(name, files())} "
+            "See them all with: zoo list"
         )
     return found

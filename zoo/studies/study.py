@@ -59,12 +59,15 @@ def run_study(study: StudySpec, progress: bool = False) -> StudyResult:
     """
     references = [reference for pattern in study.checkpoints for reference in expand(pattern)]
     labels = [_label(study, str(reference), reference.name) for reference in references]
-    matrices, metrics = {}, {}
+    matrices: dict[str, DistanceMatrix] = {}
+    metrics: dict[str, float] = {}
     for key, analysis in study.comparisons.items():
         matrix = compare(references, analysis, labels=labels, progress=progress)
         matrices[key] = matrix
         metrics |= {f"{key}/{name}": value for name, value in matrix.statistics().items()}
-    verdicts = tuple(claim.judge({name: (value,) for name, value in metrics.items()}) for claim in study.claims)
+    verdicts = tuple(
+        claim.judge({name: (value,) for name, value in metrics.items()}) for claim in study.claims
+    )
     return StudyResult(study, matrices, metrics, verdicts)
 
 
@@ -74,4 +77,6 @@ def _label(study: StudySpec, reference: str, name: str) -> str:
     for label, patterns in study.groups.items():
         if glob(patterns, [reference, name]):
             return label
-    raise UnknownNameError(f"the study {study.name!r} has no group for {reference}; add a pattern that matches it.")
+    raise UnknownNameError(
+        f"the study {study.name!r} has no group for {reference}; add a pattern that matches it."
+    )

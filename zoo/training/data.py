@@ -46,5 +46,6 @@ class TaskData(L.LightningDataModule):
     def transfer_batch_to_device(self, batch: int, device: Any, dataloader_idx: int) -> Batch:
         """Turns the number of a batch into the batch."""
         whole = self.learner.batch("train", self.spec.seed, batch, self.spec.batch_size)
-        world = self.trainer.world_size if self.trainer else 1
-        return whole if world == 1 else whole[self.trainer.global_rank :: world]
+        if self.trainer is None or self.trainer.world_size == 1:
+            return whole
+        return whole[self.trainer.global_rank :: self.trainer.world_size]

@@ -24,20 +24,22 @@ class Progress(L.Callback):
             TextColumn("loss {task.fields[loss]}"),
         )
         self.every = every
+        self.step = 0
         self.shown = sys.stderr.isatty()
         self.bar = Bar(*columns, console=Console(stderr=True), disable=not self.shown, transient=True)
         self.task = self.bar.add_task(label, total=total, loss="…")
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.step = int(getattr(pl_module, "batches_seen", 0))
         if trainer.is_global_zero:
             self.bar.start()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        step = pl_module.batches_seen
-        if self.shown and step % self.every == 0:
-            self.bar.update(self.task, completed=step, loss=f"{outputs['loss'].item():.4f}")
+        self.step += 1
+        if self.shown and self.step % self.every == 0:
+            self.bar.update(self.task, completed=self.step, loss=f"{outputs['loss'].item():.4f}")
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         self.bar.stop()

@@ -27,7 +27,11 @@ def code_version() -> CodeVersion:
 
 def environment(device: torch.device) -> Environment:
     """Versions and hardware of this process."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} ({platform.machine()})"
+    name = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{device.type} ({platform.machine()})"
+    )
     return Environment(
         packages={"python": platform.python_version(), **{p: v for p in PACKAGES if (v := installed(p))}},
         platform=f"{platform.system()} {platform.release()}",

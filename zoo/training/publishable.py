@@ -1,10 +1,11 @@
-"""From finished runs to a checkpoint folder: stacked weights, series, ledger, golden outputs, record, card."""
+"""From finished runs to a checkpoint folder: stacked weights, series, ledger, golden outputs, record."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -16,12 +17,13 @@ from zoo.checkpoints.network import LEDGER as LEDGER_FILE
 from zoo.learners.base import Learner
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.record import Record
-from zoo.training.provenance import code_version, environment
 from zoo.training.recorder import LEDGER
 from zoo.training.run import Run
 
 
-def write_checkpoint(experiment: ExperimentSpec, runs: list[Run], destination: Path, citation: str = "") -> CheckpointFolder:
+def write_checkpoint(
+    experiment: ExperimentSpec, runs: list[Run], destination: Path, citation: str = ""
+) -> CheckpointFolder:
     """The checkpoint folder of an experiment whose runs (one a member) are all finished."""
     population = experiment.population is not None
     results = [run.result for run in runs]
@@ -38,7 +40,9 @@ def write_checkpoint(experiment: ExperimentSpec, runs: list[Run], destination: P
         kept = [_snapshot(run, step) for run, steps in zip(runs, series, strict=True) for step in steps]
         files[SERIES] = safetensors_bytes(stack([state for state, _ in kept], True))
         if experiment.record.ledger is not None:
-            files[LEDGER_FILE] = safetensors_bytes(stack([ledger for _, ledger in kept], True))
+            rows = stack([ledger for _, ledger in kept], True)
+            rows["example_id"] = torch.arange(experiment.record.ledger.trials)
+            files[LEDGER_FILE] = safetensors_bytes(rows)
     names = results[0]["metrics"]
     metrics = {name: tuple(result["metrics"][name] for result in results) for name in names}
     metrics |= {"train/steps": tuple(float(result["steps"]) for result in results)}
@@ -62,8 +66,8 @@ def write_checkpoint(experiment: ExperimentSpec, runs: list[Run], destination: P
             "curve": [result["curve"] for result in results],
             "golden": dict(TOLERANCES),
             "files": {},
-            "code": code_version(),
-            "environment": environment(torch.device(results[0]["device"])),
+            "code": _code(results),
+            "environment": results[0]["environment"],
             "wall_time": [result["wall_time"] for result in results],
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -71,10 +75,19 @@ def write_checkpoint(experiment: ExperimentSpec, runs: list[Run], destination: P
     return CheckpointFolder(write(destination, record, files))
 
 
+def _code(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """The code that trained the members; of several versions of it, none is named as clean."""
+    first: dict[str, Any] = results[0]["code"]
+    same = all(result["code"] == first for result in results)
+    return first if same else {**first, "dirty": True}
+
+
 def _snapshot(run: Run, step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Weights and ledger row of a snapshot."""
     tensors = load_file(run.snapshot(step))
-    ledger = {name.removeprefix(LEDGER): tensors.pop(name) for name in list(tensors) if name.startswith(LEDGER)}
+    ledger = {
+        name.removeprefix(LEDGER): tensors.pop(name) for name in list(tensors) if name.startswith(LEDGER)
+    }
     return tensors, ledger
 
 
@@ -82,4 +95,3 @@ def _network(experiment: ExperimentSpec, state: dict[str, Tensor], folder: Path)
     learner = empty(experiment)
     fill(learner, state, str(folder))
     return learner.eval()
-

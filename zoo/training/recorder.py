@@ -95,7 +95,7 @@ class Recorder(L.Callback):
     def _loss(self, trainer: L.Trainer, outputs: Any) -> float:
         loss: Tensor = outputs["loss"]
         if trainer.world_size > 1:
-            loss = trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")  # type: ignore[assignment]
+            loss = trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")
         return loss.item()
 
     def _validate(self, step: int) -> dict[str, float]:
@@ -131,7 +131,9 @@ class Recorder(L.Callback):
         learner = self.learner.experiment.learner.plain()
         causes = []
         if learner.get("optimizer"):
-            causes.append(f"the learning rate {learner['optimizer']['lr']:g} is too large (try a third of it)")
+            causes.append(
+                f"the learning rate {learner['optimizer']['lr']:g} is too large (try a third of it)"
+            )
         if "clip_norm" in learner and learner["clip_norm"] is None:
             causes.append("gradients are not clipped (learner.clip_norm=1.0)")
         if getattr(self.learner.experiment.model, "nonlinearity", None) == "relu":

@@ -24,7 +24,8 @@ RESULT = "result.json"
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder: ``spec.json``, ``state.ckpt`` while it trains, ``snapshots/``, ``logs/``, ``result.json``."""
+    """A folder with ``spec.json``, ``snapshots/``, ``logs/``, ``state.ckpt`` while it trains and
+    ``result.json`` when it is done."""
 
     experiment: ExperimentSpec
     folder: Path
@@ -41,7 +42,8 @@ class Run:
 
     @property
     def result(self) -> dict[str, Any]:
-        """What :meth:`fit` wrote at its end: steps, stopped, metrics, curve, kept, wall_time, device."""
+        """What :meth:`fit` wrote at its end: steps, stopped, metrics, curve, kept (steps of the snapshots),
+        wall_time, code, environment."""
         return json.loads((self.folder / RESULT).read_text())
 
     def snapshot(self, step: int) -> Path:
@@ -55,7 +57,9 @@ class Run:
         try:
             before = ExperimentSpec.model_validate(json.loads(path.read_text()))
         except ValueError as problem:
-            raise TrainingError(f"{path} cannot be read: {problem}. Remove the folder to train anew.") from problem
+            raise TrainingError(
+                f"{path} cannot be read: {problem}. Remove the folder to train anew."
+            ) from problem
         if before.digest() != self.experiment.digest():
             raise SpecChangedError(
                 f"{self.folder} was begun under another spec; changed since: "
@@ -69,7 +73,9 @@ class Run:
 
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.nullcontext() if self._is_helper() else FileLock(self.folder / ".lock", timeout=0):
+            with (
+                contextlib.nullcontext() if self._is_helper() else FileLock(self.folder / ".lock", timeout=0)
+            ):
                 yield
         except Timeout as problem:
             raise RunLockedError(
@@ -91,7 +97,12 @@ class Run:
         self.check()
         if self.finished:
             return self.result
-        with self.locked(), quiet_lightning(), torch.random.fork_rng():
+        with (
+            self.locked(),
+            quiet_lightning(),
+            threads(self.experiment.train.threads),
+            torch.random.fork_rng(),
+        ):
             if not self._is_helper():
                 write_whole(self.folder / "spec.json", canonical_json(self.experiment.plain()).encode())
             return self._fit(progress)
@@ -103,6 +114,7 @@ class Run:
         from zoo import registry
         from zoo.tasks.base import derive_seed
         from zoo.training.progress import Progress
+        from zoo.training.provenance import code_version, environment
         from zoo.training.recorder import Recorder
 
         spec = self.experiment.train
@@ -128,9 +140,8 @@ class Run:
             default_root_dir=self.folder,
         )
         state = self.folder / STATE
-        resumed = {"ckpt_path": str(state), "weights_only": True} if state.exists() else {}
         if spec.steps:
-            trainer.fit(learner, data, **resumed)
+            trainer.fit(learner, data, ckpt_path=state if state.exists() else None, weights_only=True)
         else:  # the initial network is what was asked for; Lightning would not even begin
             recorder.on_fit_start(trainer, learner)
         if trainer.interrupted:
@@ -151,7 +162,8 @@ class Run:
             "curve": recorder.curve,
             "kept": recorder.kept,
             "wall_time": recorder.elapsed,
-            "device": str(learner.device),
+            "code": code_version().plain(),
+            "environment": environment(learner.device).plain(),
         }
         if trainer.is_global_zero:
             write_whole(self.folder / RESULT, json.dumps(result).encode())
@@ -193,15 +205,30 @@ def changes(before: ExperimentSpec, after: ExperimentSpec) -> list[str]:
     def flat(node: Any, path: str = "") -> dict[str, Any]:
         if not isinstance(node, dict):
             return {path: node}
-        return {k: v for key, value in node.items() for k, v in flat(value, f"{path}.{key}".lstrip(".")).items()}
+        return {
+            k: v for key, value in node.items() for k, v in flat(value, f"{path}.{key}".lstrip(".")).items()
+        }
 
     old, new = flat(before.plain()), flat(after.plain())
-    cosmetic = tuple([*ExperimentSpec.cosmetic, *(f"train.{field}" for field in type(before.train).cosmetic)])
+    cosmetic = (*ExperimentSpec.cosmetic, *(f"train.{field}" for field in type(before.train).cosmetic))
     return [
         f"{path}: {old.get(path, 'absent')} → {new.get(path, 'absent')}"
         for path in sorted(old.keys() | new.keys())
         if old.get(path) != new.get(path) and not path.startswith(cosmetic)
     ]
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Torch on this many threads, and on as many as before afterwards."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

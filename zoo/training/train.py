@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zoo.checkpoints.folder import CheckpointFolder
 from zoo.errors import TrainingError
+from zoo.specs.base import Spec
 from zoo.specs.catalogue import find
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.loading import load
@@ -38,11 +39,11 @@ def train(
         if overrides:
             raise TrainingError("overrides go with a name or a file; use experiment.updated(...) for a spec.")
     else:
-        loaded = load(spec, overrides)
+        loaded: Spec = load(spec, overrides)
         if not isinstance(loaded, ExperimentSpec):
+            kind, name = loaded.plain()["spec"].partition("/")[0], loaded.plain()["name"]
             raise TrainingError(
-                f"{spec} is a {loaded.spec.partition('/')[0]}, and only an experiment can be trained. "
-                f"Try: zoo reproduce {loaded.name}"
+                f"{spec} is a {kind}, and only an experiment can be trained. Try: zoo reproduce {name}"
             )
         experiment = loaded
     whole = Run.of(experiment, None if folder is None else Path(folder))
@@ -64,7 +65,7 @@ def citation(paper: str | None) -> str:
     if paper is None:
         return ""
     try:
-        found = load(find(paper))
+        found: Spec = load(find(paper))
     except LookupError:
         return ""
     return found.citation() if isinstance(found, PaperSpec) else ""
