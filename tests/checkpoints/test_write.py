@@ -163,7 +163,7 @@ from zoo.checkpoints.folder import CheckpointFolder, place
 target, replace, *sources = sys.argv[1:]
 contents = [CheckpointFolder(Path(source)).contents() for source in sources]
 sys.stdin.readline()
-for turn in range(20):
+for turn in range(8):
     for files in contents:
         place(Path(target), files, replace == "replace")
 """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,17 @@ def _fabricate(
 def fabricate() -> Make:
     """``fabricate(destination, "tiny", seed=1)`` writes a checkpoint folder."""
     return _fabricate
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, where there is one: flushing to the disk then takes no time."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=shared, prefix="zoo-tests-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

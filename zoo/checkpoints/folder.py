@@ -391,6 +391,7 @@ def place(destination: Path, files: Mapping[str, bytes], replace: bool = False) 
     The same bytes there already are left as they are. Raises :class:`FileExistsError` for anything else
     there unless ``replace``, and :class:`OSError` where the disk refuses; nothing is left behind then.
     """
+    sweep(destination.parent)
     if _holds(destination, files):
         return
     with staging(destination.parent, destination.name) as stage:
