@@ -70,6 +70,14 @@ def test_spearman_shares_ranks_of_ties(comparator, wrap) -> None:
     )
 
 
+def test_rounding_breaks_no_ties(comparator, wrap) -> None:
+    """Equal distances stay equal in rank where a rotation rounds them differently."""
+    rng = np.random.default_rng(0)
+    corners = rng.integers(0, 2, size=(1, 40, 6)).astype(float)
+    turned = corners @ np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    assert comparator("rsa", dissimilarity="euclidean").distance(wrap(corners), wrap(turned)) < 1e-12
+
+
 def test_rsa_conditions_are_evenly_spaced_and_capped(comparator, wrap, rnn) -> None:
     states = rnn(0)
     assert comparator("rsa", conditions=7).features(wrap(states)).values.shape == (21,)

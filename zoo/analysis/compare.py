@@ -116,6 +116,5 @@ def _cached(file: Path, count: int) -> np.ndarray | None:
 
 
 def _shown(items: Sequence[Item], progress: bool, what: str) -> Iterable[Item]:
-    if not progress:
-        return items
-    return track(items, what, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return track(items, what, console=console, transient=True) if progress and console.is_terminal else items

@@ -51,7 +51,6 @@ def hankel_operator(
             f"interval {interval}; those of {name} have {steps}. Lower 'delays' or 'interval', or give "
             "longer trials."
         )
-    states = states / states.abs().max()
     triangle = states.new_empty(0, width)
     for some, part in _blocks(trials, rows, width):
         block = delay_vectors(states[some], delays, interval, part).flatten(0, 1)
