@@ -19,7 +19,7 @@ spec: experiment/1
 name: tiny
 model: {kind: elman, hidden: 8}
 task: {kind: flip-flop, bits: 1, steps: 10}
-learner: {kind: backprop, optimizer: {lr: 1e-2}}
+learner: {kind: backprop, optimizer: {kind: adam, lr: 1e-2}}
 train: {steps: 40, batch_size: 16, validate_every: 20}
 population: {members: 2}
 claims:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Entry point: runs a command and turns every foreseen failure into one paragraph on stderr."""
@@ -19,8 +21,10 @@ def main() -> None:
         app(prog_name="zoo")
     except ZooError as problem:
         sys.exit(fail(str(problem), type(problem).__name__, problem.exit_code))
-    except KeyboardInterrupt:
-        sys.exit(fail("interrupted; call the same command again to go on.", "Interrupted", 130))
+    except SystemExit as done:
+        if done.code == INTERRUPTED:  # Ctrl-C, which the command's framework takes and says nothing about
+            fail("interrupted; call the same command again to go on.", "Interrupted", INTERRUPTED)
+        raise
     except BrokenPipeError:  # the reader of our output has gone, as in `zoo list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -163,7 +164,7 @@ def kinds(
 
 def validate(
     specs: Annotated[
-        list[str] | None, typer.Argument(help="Names or YAML files; everything without any.")
+        list[str] | None, typer.Argument(help="Names, YAML files or folders; without any, everything.")
     ] = None,
     deep: Annotated[bool, typer.Option("--deep", help="Build the network, too, and run one batch.")] = False,
     json: Json = False,
@@ -173,7 +174,7 @@ def validate(
     from zoo.specs.loading import load
 
     results: list[dict[str, Any]] = []
-    for name in specs or list(files()):
+    for name in _targets(specs) if specs else list(files()):
         try:
             spec: Spec = load(name)
             if deep:
@@ -191,6 +192,19 @@ def validate(
     )
     if not all(result["valid"] for result in results):
         check_failed()
+
+
+def _targets(given: list[str]) -> Iterator[str]:
+    """Names and files as they are, folders file by file; what else a glob brings is passed over."""
+    from zoo.specs.catalogue import SUFFIXES
+
+    for text in given:
+        path = Path(text)
+        if path.is_dir():
+            found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
+            yield from (str(file) for file in found if not file.name.startswith(("_", ".")))
+        elif not path.is_file() or (path.suffix in SUFFIXES and not path.name.startswith("_")):
+            yield text
 
 
 def _try_out(spec: Any) -> None:

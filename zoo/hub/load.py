@@ -24,8 +24,8 @@ def load(name: str | Path | Reference | CheckpointFolder, device: str = "cpu") -
     if isinstance(name, CheckpointFolder):
         folder, reference = name, None
     else:
+        folder = fetch(name)  # which also explains a pattern that stands for several
         reference = name if isinstance(name, Reference) else Reference.parse(str(name))
-        folder = fetch(reference)
     member = reference.member if reference else None
     if isinstance(member, str):
         raise UnknownNameError(

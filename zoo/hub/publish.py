@@ -23,14 +23,10 @@ def publish(
     directory. Raises :class:`HubError` where the hub cannot be written or ``tag`` is taken by other bytes,
     :class:`CheckpointError` where the checkpoint is damaged.
     """
-    folder = checkpoint if isinstance(checkpoint, CheckpointFolder) else fetch(_reference(checkpoint))
+    folder = checkpoint if isinstance(checkpoint, CheckpointFolder) else fetch(checkpoint)
     return open_hub(hub).publish(folder, name=name, tag=tag)
 
 
 def pull(name: str | Reference, hub: str = "local") -> Revision:
     """Copy a checkpoint from where it is found to a hub of one's own."""
     return publish(name, hub)
-
-
-def _reference(checkpoint: str | Path | Reference) -> Reference:
-    return checkpoint if isinstance(checkpoint, Reference) else Reference.parse(str(checkpoint))

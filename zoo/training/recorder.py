@@ -75,7 +75,7 @@ class Recorder(L.Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         step = self.learner.batches_seen
-        if step not in self.kept and self.record.snapshots:
+        if step not in self.kept:
             self._snapshot(step)
         if self._validated_at != step:
             self._validate(step)

@@ -141,11 +141,14 @@ class Run:
         )
         state = self.folder / STATE
         if spec.steps:
-            trainer.fit(learner, data, ckpt_path=state if state.exists() else None, weights_only=True)
+            try:
+                trainer.fit(learner, data, ckpt_path=state if state.exists() else None, weights_only=True)
+            except SystemExit:  # how Lightning ends on Ctrl-C
+                if trainer.interrupted:
+                    raise KeyboardInterrupt from None
+                raise
         else:  # the initial network is what was asked for; Lightning would not even begin
             recorder.on_fit_start(trainer, learner)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
         evaluation = self.experiment.record.evaluation
         metrics = {
             f"{split}/{name}": finite(value.mean().item())
@@ -153,8 +156,6 @@ class Run:
             for name, value in learner.measure(split, evaluation.trials).items()
         }
         step = learner.batches_seen
-        if step not in recorder.kept:
-            recorder._snapshot(step)
         result = {
             "steps": step,
             "stopped": recorder.stopped,
