@@ -96,5 +96,8 @@ def exists(path: Path) -> bool:
 
 def shown(path: Path) -> str:
     """A path as it stands in messages: relative where it lies below the working folder."""
-    absolute, here = Path(os.path.abspath(path)), Path.cwd()
+    try:
+        absolute, here = Path(os.path.abspath(path)), Path.cwd()
+    except OSError:  # the working folder is gone
+        return str(path)
     return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)

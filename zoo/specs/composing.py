@@ -32,9 +32,11 @@ MAX_FILES = 32
 class Composed:
     """Plain data, and where every part of it came from."""
 
-    def __init__(self, data: dict[str, Any], places: dict[Path, str]) -> None:
+    def __init__(self, data: dict[str, Any], places: dict[Path, str], migrated: str = "") -> None:
         self.data = data
         self.places = places
+        self.migrated = migrated
+        """The header of the earlier layout that it, or a base of it, was written in."""
 
     def where(self, path: Path) -> str:
         """The place of a path, or of the closest thing around it."""
@@ -104,7 +106,8 @@ class _Composer:
         names = own.data.pop("defaults", [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             _refuse("should be a list of file names", own, "defaults")
-        own.data = migrations.upgrade(own.data, header)
+        written_so, own.data = own.data, migrations.upgrade(own.data, header)
+        own.migrated = header if own.data is not written_so else ""
         composed: Composed | None = None
         for index, name in enumerate(names):
             base = self.file(self.base(name, folder, own, index, above), header, above)
@@ -122,7 +125,7 @@ class _Composer:
             _refuse(f"is composed of more than {MAX_FILES} files", own, "defaults", index)
         path = folder / name
         usable = name.endswith(catalogue.SUFFIXES) and name.isprintable() and len(name) <= 200
-        if not usable or path == FilePath(name):
+        if not usable or FilePath(name).anchor:
             message = f"should be the name of a .yaml file, relative to this one (got {brief(name)})"
             _refuse(message, own, "defaults", index)
         resolved = FilePath(os.path.realpath(path))
@@ -146,7 +149,7 @@ def merged(base: Composed, top: Composed) -> Composed:
         for path, place in base.places.items()
         if not any(path[:n] in replaced for n in range(1, len(path) + 1))
     }
-    return Composed(data, kept | top.places)
+    return Composed(data, kept | top.places, top.migrated or base.migrated)
 
 
 def _merge(base: dict[str, Any], top: dict[str, Any], at: Path, replaced: set[Path]) -> dict[str, Any]:
@@ -192,7 +195,7 @@ def _assigned(composed: Composed, path: tuple[str, ...], value: Any, place: str,
             node[slot] = {} if below is None else below.copy() if isinstance(below, dict | list) else below
             node = node[slot]
     places = {old: where for old, where in composed.places.items() if old[: len(real)] != real}
-    return Composed(data, places | made | {real: place})
+    return Composed(data, places | made | {real: place}, composed.migrated)
 
 
 def _contents(path: FilePath) -> bytes:

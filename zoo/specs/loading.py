@@ -85,13 +85,19 @@ def _validated(
 
 
 def _hint(composed: Composed, found: Sequence[Problem]) -> str:
-    """What to do where an override of a ``kind`` left keys that the new kind does not have."""
+    """What to do about a ``kind`` overridden alone, or to find keys that a migration moved."""
     for problem in found:
         node = tuple(problem.path.split(".")[:-1])
         if "unknown key" in problem.message and composed.places.get((*node, "kind"), "").startswith(
             "override"
         ):
             return f"To replace the whole node and not only its kind, override '{dotted(node)}={{kind: …}}'."
+    if composed.migrated:
+        now = composed.data.get("spec")
+        return (
+            f"The document is of the layout {composed.migrated} and was read as {now}; "
+            "`zoo migrate` writes it anew."
+        )
     return ""
 
 

@@ -21,7 +21,7 @@ _HEADER = re.compile(r"([a-z]+)/([0-9]{1,6})")
 
 
 def upgrade(data: dict[str, Any], header: str) -> dict[str, Any]:
-    """The data in the layout of today. A header that is unknown or newer leaves them as they are."""
+    """The data in the layout of today; the same object where the header asks for no step."""
     match = _HEADER.fullmatch(header)
     if not match or match[1] not in CURRENT:
         return data
@@ -29,8 +29,8 @@ def upgrade(data: dict[str, Any], header: str) -> dict[str, Any]:
     while (family, version) in STEPS:
         data = STEPS[family, version](data)
         version += 1
-    if "spec" in data:
-        data = {**data, "spec": f"{family}/{version}"}
+        if "spec" in data:
+            data = {**data, "spec": f"{family}/{version}"}
     return data
 
 

@@ -37,13 +37,13 @@ def explain(
     error: ValidationError, cls: type[BaseModel], where: Callable[[Path], str] = lambda path: ""
 ) -> list[Problem]:
     """The mistakes behind a validation error of ``cls``, in the order of the document's class."""
-    mistakes = _merged(_without_echoes(list(_flatten(error.errors(include_url=False), cls, ()))))
+    found = list(_flatten(error.errors(include_url=False), cls, ()))
+    mistakes = _merged(_without_echoes(found[: 5 * MOST]))  # the rest is only counted
     listed = []
     for path, kind, message, _ in mistakes[:MOST]:
         listed.append(Problem(message, dotted(path), where(path[:-1] if kind == "missing" else path)))
-    if len(mistakes) > MOST:
-        listed.append(Problem(f"and {len(mistakes) - MOST} more problems", place=where(())))
-    return listed
+    more = len(mistakes) + len(found[5 * MOST :]) - MOST
+    return listed if more <= 0 else [*listed, Problem(f"and {more} more problems", place=where(()))]
 
 
 def default_at(cls: type[BaseModel], data: Any, path: Path) -> Any:

@@ -94,26 +94,27 @@ def dotted(path: Path) -> str:
 
 
 def _decode(source: str | bytes, place: str) -> str:
-    """The text without its byte-order mark."""
+    """The text, without a byte-order mark and with printable characters only."""
     if len(source) > MAX_BYTES:
         _refuse(f"is larger than {MAX_BYTES:,} bytes, too large for a spec", place)
-    if isinstance(source, bytes):
-        if source.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
-            _refuse("is UTF-32; save it as UTF-8", place)
-        encoding = "utf-16" if source.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
-        try:
-            source = source.decode(encoding)
-        except UnicodeDecodeError as problem:
-            before = source[: problem.start] if encoding == "utf-8" else b""
-            position = (before.count(b"\n") + 1, problem.start - before.rfind(b"\n"))
-            where = position if before else (1, 1)
-            _refuse(f"is not valid {encoding.upper()}; save it as UTF-8", place, where)
-    source = source.removeprefix("\ufeff")
-    if found := _UNPRINTABLE.search(source):
+    text = (source if isinstance(source, str) else _from_bytes(source, place)).removeprefix("\ufeff")
+    if found := _UNPRINTABLE.search(text):
         start = found.start()
-        position = (source.count("\n", 0, start) + 1, start - source.rfind("\n", 0, start))
+        position = (text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start))
         _refuse(f"has the control character {found.group()!r}, which YAML does not allow", place, position)
-    return source
+    return text
+
+
+def _from_bytes(source: bytes, place: str) -> str:
+    if source.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
+        _refuse("is UTF-32; save it as UTF-8", place)
+    encoding = "utf-16" if source.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+    try:
+        return source.decode(encoding)
+    except UnicodeDecodeError as problem:
+        before = source[: problem.start] if encoding == "utf-8" else b""
+        position = (before.count(b"\n") + 1, len(before) - before.rfind(b"\n"))
+        _refuse(f"is not valid {encoding.upper()}; save it as UTF-8", place, position)
 
 
 def _refuse(message: str, place: str, position: tuple[int, int] | None = None, path: Path = ()) -> NoReturn:
@@ -201,7 +202,7 @@ class _Builder:
         key = self.scalar(event)
         if not isinstance(key, str):
             self.refuse(f"a key should be text: write '{_cut(event.value)}' in quotes", event)
-        if key == "<<":
+        if key == "<<" and not event.style:
             self.refuse("merge keys (<<) are not read here: name a base file in 'defaults'", event)
         if len(key) > MAX_KEY or "\n" in key:
             self.refuse(f"the key {_cut(key)!r} is not one line of at most {MAX_KEY} characters", event)

@@ -1,0 +1,267 @@
+"""Every spec that can be declared can be written as YAML and reads back as itself.
+
+The strategies follow the annotations of the spec classes, so a new kind is covered as it is.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import annotated_types as at
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from zoo import registry
+from zoo.specs import base, reading
+from zoo.specs.experiment import EvaluationSpec, ExperimentSpec, LedgerSpec, PopulationSpec, StopSpec
+from zoo.specs.families import STANDARD_SPLITS, TaskSpec
+from zoo.specs.loading import parse
+from zoo.specs.study import PaperSpec, StudySpec
+from zoo.specs.writing import to_yaml
+
+TRICKY = [
+    *("1e-3", "1.5", "007", "0x1F", "12:30", "2026-01-01", "null", "~", "yes", "true", "<<", "=", "", " "),
+    *(
+        "${name}",
+        "\\${name}",
+        "a\\\\${b",
+        "$",
+        "${",
+        "\\",
+        "#x",
+        "a #b",
+        "a: b",
+        "- a",
+        "? a",
+        "[a",
+        "{a}",
+        "&a",
+    ),
+    *(
+        "*a",
+        "!a",
+        "|",
+        ">",
+        "%a",
+        "@a",
+        "`a",
+        "'",
+        '"',
+        " lead",
+        "trail ",
+        "---",
+        "...",
+        "\ufeff",
+        "\ufffe",
+        "🧠",
+    ),
+]
+LINES = st.sampled_from(TRICKY) | st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\u2028\u2029"), max_size=30
+)
+TEXTS = LINES | st.text(st.sampled_from("ab: \n\t#'\"\\${}-🧠\u2028"), max_size=60)
+NAMES = st.from_regex(base.NAME, fullmatch=True)
+SPLITS = st.sampled_from(STANDARD_SPLITS)
+
+
+def of(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
+    """Values of a type."""
+    if get_origin(annotation) is Annotated:
+        annotation, *more = get_args(annotation)
+        metadata += tuple(
+            m for item in more for m in (item.metadata if isinstance(item, FieldInfo) else [item])
+        )
+        return of(annotation, metadata)
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return st.one_of([of(arg) for arg in args])
+    if origin is Literal:
+        return st.sampled_from(args)
+    if origin is dict:
+        return st.dictionaries(of(args[0]), of(args[1]), min_size=bound(metadata, at.MinLen, 0), max_size=3)
+    if origin is tuple and Ellipsis in args:
+        return st.lists(of(args[0]), min_size=bound(metadata, at.MinLen, 0), max_size=3).map(tuple)
+    if origin is tuple:
+        return st.tuples(*map(of, args))
+    if annotation in (None, types.NoneType):
+        return st.none()
+    if annotation is bool:
+        return st.booleans()
+    if annotation is int:
+        low = bound(metadata, at.Ge, -(2**63))
+        high = min(bound(metadata, at.Le, 2**63 - 1), bound(metadata, at.Lt, 2**63) - 1)
+        return st.integers(low, high) | st.integers(low, min(high, max(low, 0) + 100))
+    if annotation is float:
+        above = bound(metadata, at.Gt, None)
+        low = bound(metadata, at.Ge, None) if above is None else above
+        return st.floats(
+            low,
+            bound(metadata, at.Le, None),
+            exclude_min=above is not None,
+            allow_nan=False,
+            allow_infinity=False,
+        )
+    if annotation is str:
+        patterns = {getattr(item, "pattern", None) for item in metadata}
+        return (
+            NAMES
+            if base.NAME in patterns
+            else TEXTS
+            if base.TEXT in patterns
+            else LINES.map(lambda s: s or "x")
+        )
+    if (
+        isinstance(annotation, type)
+        and issubclass(annotation, base.KindSpec)
+        and "family" in vars(annotation)
+    ):
+        return st.sampled_from(registry.kinds(annotation.family)).flatmap(
+            lambda kind: of(registry.spec_class(annotation.family, kind))
+        )
+    if isinstance(annotation, type) and issubclass(annotation, base.Spec):
+        return specs(annotation)
+    raise AssertionError(f"no strategy for {annotation}")
+
+
+def bound(metadata: tuple[Any, ...], kind: type, default: Any) -> Any:
+    """The value of a constraint such as ``Ge``."""
+    attribute = {at.MinLen: "min_length"}.get(kind, kind.__name__.lower())
+    return next((getattr(item, attribute) for item in metadata if isinstance(item, kind)), default)
+
+
+GRID = st.dictionaries(
+    st.sampled_from(["train.steps", "train.validate_every", "record.golden_trials"]),
+    st.lists(st.integers(1, 99), min_size=1, max_size=3).map(tuple),
+    max_size=2,
+)
+SPECIAL: dict[tuple[type, str], st.SearchStrategy[Any]] = {
+    (PopulationSpec, "grid"): GRID,
+    (PopulationSpec, "members"): st.integers(1, 1000),
+    (EvaluationSpec, "splits"): st.lists(SPLITS, max_size=2).map(tuple),
+    (LedgerSpec, "split"): SPLITS,
+}
+
+
+def splits_of(cls: type[base.Spec]) -> st.SearchStrategy[Any]:
+    """Shifts of a task that change its own fields."""
+    own = {
+        k: of(f.annotation, tuple(f.metadata))
+        for k, f in cls.model_fields.items()
+        if k not in ("kind", "splits")
+    }
+    changes = st.fixed_dictionaries({}, optional=own).map(base._plain)  # lists, as in a document
+    return st.dictionaries(LINES.map(lambda s: s or "x"), changes, max_size=2)
+
+
+def specs(cls: type[base.Spec]) -> st.SearchStrategy[Any]:
+    """Valid specs of a class, with any of their fields left at the default."""
+    if cls is StopSpec:
+        either = st.sampled_from(["at_least", "at_most"])
+        return st.builds(
+            lambda metric, which, value: StopSpec(metric=metric, **{which: value}), LINES, either, of(float)
+        )
+    required, optional = {}, {}
+    for name, field in cls.model_fields.items():
+        if issubclass(cls, TaskSpec) and name == "splits":
+            optional[name] = splits_of(cls)
+        elif name != "spec":
+            special = SPECIAL.get((cls, name))
+            values = of(field.annotation, tuple(field.metadata)) if special is None else special
+            (required if field.is_required() else optional)[name] = values
+
+    def build(values: dict[str, Any]) -> Any:
+        try:
+            return cls(**values)
+        except ValidationError:
+            return None  # fields that do not go together, such as dt above tau
+
+    return st.fixed_dictionaries(required, optional=optional).map(build).filter(lambda spec: spec is not None)
+
+
+def claimed(study: StudySpec) -> StudySpec:
+    """The study with its claims about its own comparisons."""
+    key = next(iter(study.comparisons))
+    claims = [c.model_copy(update={"metric": f"{key}/decoding", "minus": None}) for c in study.claims]
+    return study.model_copy(update={"claims": tuple(claims)})
+
+
+def roundtrips(spec: base.Spec) -> None:
+    for full in (False, True):
+        text = to_yaml(spec, full)
+        again = parse(text)
+        assert again == spec
+        assert again.digest() == spec.digest()
+        assert to_yaml(again, full) == text
+        # readers of YAML 1.1 see the same data
+        assert yaml.safe_load(text) == reading.read(text).data
+
+
+@pytest.mark.parametrize("kind", registry.kinds("models"))
+@given(st.data())
+def test_models(kind: str, data: st.DataObject) -> None:
+    model = data.draw(of(registry.spec_class("models", kind)))
+    roundtrips(ExperimentSpec(name="x", model=model, task={"kind": "sine"}, learner={"kind": "backprop"}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", registry.kinds("tasks"))
+@given(st.data())
+def test_tasks(kind: str, data: st.DataObject) -> None:
+    task = data.draw(of(registry.spec_class("tasks", kind)))
+    roundtrips(ExperimentSpec(name="x", model={"kind": "gru"}, task=task, learner={"kind": "backprop"}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", registry.kinds("learners"))
+@given(st.data())
+def test_learners(kind: str, data: st.DataObject) -> None:
+    learner = data.draw(of(registry.spec_class("learners", kind)))
+    roundtrips(ExperimentSpec(name="x", model={"kind": "gru"}, task={"kind": "sine"}, learner=learner))  # type: ignore[arg-type]
+
+
+@given(of(ExperimentSpec))
+def test_experiments(spec: ExperimentSpec) -> None:
+    roundtrips(spec)
+
+
+def study_parts() -> st.SearchStrategy[StudySpec]:
+    without = {name: f for name, f in StudySpec.model_fields.items() if name not in ("spec", "claims")}
+    parts: dict[str, Any] = {name: of(f.annotation, tuple(f.metadata)) for name, f in without.items()}
+    claims = of(StudySpec.model_fields["claims"].annotation)
+    make: Callable[..., StudySpec] = lambda values, claims: claimed(  # noqa: E731
+        StudySpec(**values).model_copy(update={"claims": claims})
+    )
+    return st.builds(make, st.fixed_dictionaries(parts), claims)
+
+
+@given(study_parts())
+def test_studies(spec: StudySpec) -> None:
+    roundtrips(spec)
+
+
+@given(of(PaperSpec))
+def test_papers(spec: PaperSpec) -> None:
+    roundtrips(spec)
+
+
+def test_floats_read_back_equal() -> None:
+    for value in (1e-5, 1e22, 1.5e300, 5e-324, 0.1, 3.0, 123456789.123):
+        spec = ExperimentSpec(
+            name="x",
+            model={"kind": "gru", "init": {"gain": value}},  # type: ignore[arg-type]
+            task={"kind": "sine"},  # type: ignore[arg-type]
+            learner={"kind": "backprop"},  # type: ignore[arg-type]
+        )
+        roundtrips(spec)
+
+
+def test_the_short_form_is_short() -> None:
+    text = "spec: experiment/1\nname: x\nmodel: {kind: gru}\ntask: {kind: sine}\nlearner: {kind: backprop}\n"
+    editor = "# yaml-language-server: $schema=../schema/experiment.json\n"
+    assert to_yaml(parse(text)) == editor + text
+    full = to_yaml(parse(text), full=True)
+    assert "  optimizer:\n    kind: adam\n    lr: 0.001\n    betas: [0.9, 0.999]\n    eps: 1.0e-08\n" in full
