@@ -21,18 +21,19 @@ from zoo import paths
 OUTPUT = Path("demo-output")
 FIGURES = {metric: OUTPUT / f"{metric}.png" for metric in ("dsa", "procrustes")}
 NAME = "dsa-rnn-flipflop"
+MINE = "my-rnn"
 TRAINED = "{trained}"
 """Stands for the checkpoint folder that the first command leaves in ZOO_HOME."""
 
 STEPS: list[tuple[str, list[str]]] = [
-    ("Train one network, from a spec and an override.", ["train", NAME, "population=null"]),
-    ("Publish it to the local hub.", ["publish", TRAINED, "--to", "local"]),
+    ("Train one network, from a spec and an override.", ["train", NAME, "population=null", "train.seed=7"]),
+    ("Publish it to the local hub.", ["publish", TRAINED, "--to", "local", "--name", MINE]),
     ("What there is.", ["list"]),
     ("Load a network that ships with the zoo and run it on its task.", ["run", "dsa-gru-flipflop"]),
     *(
         (
-            f"Compare every network on the task with every other, by {what}.",
-            ["compare", "dsa-*-flipflop/*", "--metric", metric, "--plot", str(FIGURES[metric])],
+            f"Compare it and all that ship with each other, by {what}.",
+            ["compare", MINE, "dsa-*-flipflop/*", "--metric", metric, "--plot", str(FIGURES[metric])],
         )
         for metric, what in (("dsa", "their dynamics (DSA)"), ("procrustes", "their geometry (Procrustes)"))
     ),

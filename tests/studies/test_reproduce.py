@@ -66,7 +66,8 @@ def test_measuring_again_agrees_with_the_record() -> None:
 
 def test_what_is_not_published_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "unmade.yaml").write_text(
-        "spec: experiment/1\nname: unmade\nmodel: {kind: gru}\ntask: {kind: sine}\nlearner: {kind: backprop}\n"
+        "spec: experiment/1\nname: unmade\nmodel: {kind: gru}\ntask: {kind: sine}\n"
+        "learner: {kind: backprop}\n"
     )
     monkeypatch.setenv("ZOO_SPECS", str(tmp_path))
     result = zoo.reproduce("unmade")

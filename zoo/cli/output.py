@@ -28,7 +28,8 @@ def emit(data: Any, *shown: RenderableType) -> None:
     if as_json():
         sys.stdout.write(json.dumps(data, indent=1, ensure_ascii=False, default=str) + "\n")
         return
-    console = Console(highlight=False, soft_wrap=True)
+    # A file or a pipe has no width; names must not be broken in it.
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     for item in shown:
         console.print(item)
 

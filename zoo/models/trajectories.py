@@ -60,6 +60,8 @@ class Trajectories:
 
 def _array(values: Any, what: str) -> Tensor:
     if isinstance(values, Tensor):
+        if values.is_complex() or values.dtype == torch.bool:
+            raise AnalysisError(f"{what} has the type {values.dtype}; give real numbers.")
         tensor = values.detach()
     else:
         array = np.asarray(values)
