@@ -20,11 +20,16 @@ def glob(patterns: str | Iterable[str], names: Iterable[str]) -> list[str]:
 
 
 def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:
-    """The known names closest to a misspelt one, best first."""
+    """The known names closest to a misspelt one, best first; only the best where it is clear."""
     known = list(dict.fromkeys(names))
-    close = difflib.get_close_matches(name[:200], known, n=count, cutoff=0.5)
+    name = name[:200]
+    close = difflib.get_close_matches(name, known, n=count, cutoff=0.5)
+    likeness = {other: difflib.SequenceMatcher(None, other, name).ratio() for other in close}
+    best = max(likeness.values(), default=0)
+    close = [other for other in known if likeness.get(other, -1) > best - 0.1]
+    close.sort(key=lambda other: -likeness[other])
     containing = [other for other in known if len(name) > 2 and name in other and other not in close]
-    return (close + containing)[:count]
+    return close if best > 0.8 else (close + containing)[:count]
 
 
 def suggest(name: str, names: Iterable[str]) -> str:

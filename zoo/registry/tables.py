@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FAMILIES = tuple(BUILTIN)
 GROUP = "zoo.kinds"
+_SINGULAR = {"models": "model", "tasks": "task", "learners": "learner", "analyses": "analysis"}
 
 _registered: dict[tuple[str, str], Kind] = {}
 
@@ -45,7 +46,8 @@ def _entry_points() -> tuple[tuple[Plugin, EntryPoint], ...]:
         owner = point.dist.name if point.dist else "unknown distribution"
         error = ""
         if family not in BUILTIN or not kind:
-            error = f"entry point {point.name!r} should be named FAMILY.KIND with a family of {FAMILIES}"
+            known = ", ".join(FAMILIES)
+            error = f"entry point {point.name!r} should be named FAMILY.KIND with a family of {known}"
         elif (family, kind) in taken:
             error = f"{family} kind {kind!r} is already taken by {taken[family, kind]}"
         else:
@@ -136,7 +138,7 @@ def _lookup(family: str, kind: str) -> Kind:
         if (plugin.family, plugin.kind) == (family, kind) and not plugin.error:
             return _from_plugin(plugin, point)
     raise RegistryError(
-        f"there is no {family.removesuffix('s')} of kind {kind!r}."
+        f"there is no {_SINGULAR[family]} of kind {kind!r}."
         f"{suggest(kind, kinds(family))} Known kinds: {', '.join(kinds(family))}."
     )
 
