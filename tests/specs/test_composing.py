@@ -169,6 +169,13 @@ def test_odd_files(here: Path) -> None:
             load(odd)
 
 
+def test_a_variant_has_a_name_of_its_own(here: Path) -> None:
+    lay(here, {"x.yaml": BASE, "y.yaml": "defaults: [x.yaml]\ntrain: {seed: 1}\n"})
+    assert refusal("./y.yaml") == "y.yaml:1:1: name: is required here and should be 'y', after the file"
+    lay(here, {"y.yaml": "defaults: [x.yaml]\nname: y\ntrain: {seed: 1}\n"})
+    assert load("./y.yaml", expected=ExperimentSpec).train.seed == 1
+
+
 def test_a_fragment_is_no_document(here: Path) -> None:
     lay(here, {"_base.yaml": BASE})
     assert (

@@ -187,6 +187,12 @@ def test_one_mistake_one_problem(old: str, new: str, problem: str) -> None:
             "6:3: comparisons.Shape: should be a name: at most 96 lower-case letters, digits, dots, dashes "
             "and underscores (got 'Shape')",
         ),
+        (
+            "trials: 10}",
+            "trials: 10}\nclaims: [{metric: shap/decoding, at_least: 0.5, source: {kind: design}}]",
+            "7:11: claims.0.metric: 'shap/decoding' is about no comparison of this study; "
+            "it has geometry, shape. Did you mean 'shape'?",
+        ),
         ('["a/*"]', "[]", "3:1: checkpoints: should have at least 1 items, not 0"),
     ],
 )

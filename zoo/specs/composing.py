@@ -9,7 +9,8 @@ mean nothing to another. A base file may have bases of its own. A file whose nam
 A document from elsewhere cannot reach files of its choice: bases lie below the folder of the
 document, or below the nearest folder above it that is called ``specs`` or named in ``ZOO_SPECS``.
 
-An override ``path.to.key=value`` replaces the value at that path, whatever it is.
+An override ``path.to.key=value`` replaces the value at that path, whatever it is. A key that holds
+dots is reached through the mapping around it: ``population.grid={model.hidden: [8, 16]}``.
 """
 
 from __future__ import annotations

@@ -43,13 +43,7 @@ def load(
             f"{catalogue.shown(path)} is a fragment for other files to build on, no whole document."
         )
     composed = compose_file(path)
-    name, written = catalogue.name_of(path), composed.data.get("name")
-    misnamed = []
-    if isinstance(written, str) and written != name:
-        source_of_name = "folder" if path.stem == "paper" else "file"
-        message = f"should be {name!r}, after the {source_of_name} (got {brief(written)})"
-        misnamed.append(Problem(message, "name", composed.where(("name",))))
-    return _validated(composed, overrides, expected, misnamed)
+    return _validated(composed, overrides, expected, _misnamed(path, composed))
 
 
 def parse(
@@ -64,13 +58,24 @@ def parse(
     return _validated(compose_text(text, place, base), overrides, expected, [])
 
 
+def _misnamed(path: FilePath, composed: Composed) -> list[Problem]:
+    """A problem where the name in a file is not the one that it is found by."""
+    name, written, where = catalogue.name_of(path), composed.data.get("name"), composed.where(("name",))
+    if written == name or not isinstance(written, str):
+        return []
+    called = f"{name!r}, after the {'folder' if path.stem == 'paper' else 'file'}"
+    if not where.startswith(f"{catalogue.shown(path)}:"):
+        return [Problem(f"is required here and should be {called}", "name", composed.where(()))]
+    return [Problem(f"should be {called} (got {brief(written)})", "name", where)]
+
+
 def _validated(
     composed: Composed, overrides: Sequence[str], expected: type[AnySpec], found: list[Problem]
 ) -> AnySpec:
     family = migrations.family_of(composed.data.get("spec"), composed.where(("spec",)))
     cls = CLASSES[family]
     if not issubclass(cls, expected):
-        wanted = next(name for name, other in CLASSES.items() if other is expected)
+        wanted = next((name for name, other in CLASSES.items() if other is expected), expected.__name__)
         message = f"is a document of type {family}; one of type {wanted} is needed here"
         raise SpecError(Problem(message, "spec", composed.where(("spec",))))
     composed = override(composed, overrides, cls)

@@ -6,9 +6,10 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from zoo.specs.base import Line, Lines, Name, Spec, Text
-from zoo.specs.families import AnalysisSpec
+from zoo.registry import suggest
+from zoo.specs.base import Line, Lines, Name, Spec, Text, located
 from zoo.specs.claim import ClaimSpec
+from zoo.specs.families import AnalysisSpec
 
 
 class StudySpec(Spec):
@@ -35,10 +36,14 @@ class StudySpec(Spec):
 
     @model_validator(mode="after")
     def _claims_are_measured(self) -> Self:
-        for claim in self.claims:
-            for metric in filter(None, (claim.metric, claim.minus)):
-                if metric.partition("/")[0] not in self.comparisons:
-                    raise ValueError(f"the claim on {metric!r} is about no comparison of this study ({', '.join(self.comparisons)})")
+        for index, claim in enumerate(self.claims):
+            for field, metric in (("metric", claim.metric), ("minus", claim.minus)):
+                key = (metric or "").partition("/")[0]
+                if metric is not None and key not in self.comparisons:
+                    known = ", ".join(self.comparisons)
+                    close = suggest(key, self.comparisons)
+                    message = f"{metric!r} is about no comparison of this study; it has {known}.{close}"
+                    raise located(message, "claims", index, field)
         return self
 
 
@@ -58,4 +63,6 @@ class PaperSpec(Spec):
     def citation(self) -> str:
         """One line for a card."""
         link = f" arXiv:{self.arxiv}" if self.arxiv else f" doi:{self.doi}" if self.doi else ""
-        return f"{', '.join(self.authors)} ({self.year}). {self.title}. {self.venue}.{link}".replace(" .", ".")
+        return f"{', '.join(self.authors)} ({self.year}). {self.title}. {self.venue}.{link}".replace(
+            " .", "."
+        )
