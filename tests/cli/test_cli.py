@@ -220,6 +220,17 @@ def test_doctor_and_kinds() -> None:
     )
 
 
+def test_show_prints_a_spec_that_reads_back(tmp_path: Path) -> None:
+    shown = zoo("show", "dsa-gru-flipflop").stdout.partition("\npublished")[0]
+    (tmp_path / "dsa-gru-flipflop.yaml").write_text(shown)
+    digests = [
+        row["digest"]
+        for row in answer("validate", str(tmp_path / "dsa-gru-flipflop.yaml"), "dsa-gru-flipflop")
+    ]
+    assert digests[0] == digests[1]
+    assert "[flip-flop, memory, recurrent]" in shown
+
+
 def test_filters_of_list() -> None:
     names = {row["name"] for row in answer("list", "--kind", "elman")}
     assert names >= {"dsa-rnn-flipflop", "dsa-relu-rnn-flipflop"}

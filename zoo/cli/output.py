@@ -31,7 +31,7 @@ def emit(data: Any, *shown: RenderableType) -> None:
     # A file or a pipe has no width; names must not be broken in it.
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     for item in shown:
-        console.print(item)
+        console.print(item, markup=False)
 
 
 def note(text: str) -> None:

@@ -80,7 +80,9 @@ class Record(Spec):
     """Trainable numbers of one network."""
     metrics: dict[Line, Measured]
     claims: Annotated[tuple[Verdict, ...], Field(strict=False)] = ()
-    curve: Annotated[tuple[Annotated[tuple[CurvePoint, ...], Field(strict=False)], ...], Field(strict=False)] = ()
+    curve: Annotated[
+        tuple[Annotated[tuple[CurvePoint, ...], Field(strict=False)], ...], Field(strict=False)
+    ] = ()
     golden: dict[Literal["cpu", "cuda", "mps"], Tolerance] = {}
     files: dict[FileName, FileEntry]
     code: CodeVersion

@@ -37,7 +37,9 @@ class Batch:
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Batch:
         """On a device, with floating-point tensors of a type."""
         moved = {name: getattr(self, name).to(device, dtype) for name in ("x", "y", "mask")}
-        latents = {k: v.to(device, dtype if v.is_floating_point() else v.dtype) for k, v in self.latents.items()}
+        latents = {
+            k: v.to(device, dtype if v.is_floating_point() else v.dtype) for k, v in self.latents.items()
+        }
         return replace(self, **moved, example_id=self.example_id.to(device), latents=latents)
 
 

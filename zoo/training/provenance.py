@@ -34,7 +34,7 @@ def environment(device: torch.device) -> Environment:
     )
     return Environment(
         packages={"python": platform.python_version(), **{p: v for p in PACKAGES if (v := installed(p))}},
-        platform=f"{platform.system()} {platform.release()}",
+        platform=f"{platform.system()} {platform.machine()}",
         device=name,
         threads=torch.get_num_threads(),
     )

@@ -37,5 +37,7 @@ class SineSpec(TaskSpec):
     def _no_aliasing(self) -> SineSpec:
         nyquist = 0.5 / self.dt
         if max(self.frequencies) >= nyquist:
-            raise ValueError(f"a frequency of {max(self.frequencies)} Hz is not below 1/(2 dt) = {nyquist} Hz")
+            raise ValueError(
+                f"a frequency of {max(self.frequencies)} Hz is not below 1/(2 dt) = {nyquist} Hz"
+            )
         return self

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from zoo.specs.base import Count, Fraction
 from zoo.specs.families import TaskSpec
@@ -17,7 +19,7 @@ class FlipFlopSpec(TaskSpec):
     """
 
     kind: Literal["flip-flop"] = "flip-flop"
-    bits: Count = 3
+    bits: Annotated[int, Field(ge=1, le=30)] = 3
     steps: Count = 60
     """Length of a trial in time steps."""
     pulse_probability: Fraction = 0.1
