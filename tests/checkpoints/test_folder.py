@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from zoo.checkpoints.folder import CheckpointFolder
+from zoo.checkpoints.folder import CheckpointFolder, parse_json
 from zoo.errors import CheckpointError, NewerVersionError, UnsafeFileError, ZooError
 
 Make = Callable[..., CheckpointFolder]
@@ -306,6 +306,24 @@ def test_hostile_json_is_one_clear_error(make: Make, kind: str) -> None:
     with pytest.raises(CheckpointError, match=r"record\.json") as caught:
         _ = again(folder).record
     assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"NaN",
+        b"[Infinity]",
+        b'{"a": 1, "a": 1}',
+        b'{"a": {"b": 1, "b": 2}}',
+        b'["\\udc00"]',
+        b"\xff",
+        b"[1,]",
+    ],
+)
+def test_json_is_strict(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(data)
+    assert parse_json(b'{"a": [1, 2.5, "\\ud83d\\ude00", null]}') == {"a": [1, 2.5, "\U0001f600", None]}
 
 
 JSON = st.recursive(

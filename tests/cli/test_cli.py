@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+COMMAND = Path(sys.executable).with_name("zoo")
+
 SPEC = """\
 spec: experiment/1
 name: tiny
@@ -30,7 +32,7 @@ claims:
 def zoo(*arguments: str, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command and check its exit code; a traceback is always a failure."""
     done = subprocess.run(
-        [sys.executable, "-c", "from zoo.cli import main; main()", *arguments],
+        [COMMAND, *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, "COLUMNS": "200"},
@@ -90,6 +92,18 @@ def test_training_again_is_instant_and_equal(spec: Path, trained: Path) -> None:
     other = answer("train", str(spec), "train.steps=41")
     assert other["checkpoint"] != str(trained)
     assert time.monotonic() - start < 60
+
+
+def test_training_on_two_processes(spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = answer("train", str(spec), "train.precision=64-true")
+    shared = ["train.devices=2", "train.strategy=ddp", "train.accelerator=cpu", "train.precision=64-true"]
+    monkeypatch.setenv("ZOO_HOME", str(tmp_path / "another"))
+    pair = answer("train", str(spec), *shared)
+    assert pair["record"]["experiment"] == alone["record"]["experiment"]
+    for one, other in zip(
+        alone["record"]["metrics"]["test/loss"], pair["record"]["metrics"]["test/loss"], strict=True
+    ):
+        assert one == pytest.approx(other, abs=1e-8)
 
 
 def test_a_failing_claim_is_exit_code_3(spec: Path) -> None:
@@ -169,7 +183,7 @@ def test_damage_is_found(trained: Path, tmp_path: Path) -> None:
 
 def test_interrupting_a_training_keeps_it(spec: Path) -> None:
     spec.write_text(SPEC.replace("steps: 40", "steps: 100000").replace("population: {members: 2}\n", ""))
-    command = [sys.executable, "-c", "from zoo.cli import main; main()", "train", str(spec)]
+    command = [COMMAND, "train", str(spec)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     home = Path(os.environ["ZOO_HOME"])
     deadline = time.monotonic() + 60
@@ -203,7 +217,7 @@ def test_help_and_completion() -> None:
         assert command in commands
     assert "Exit codes" in commands
     shown = subprocess.run(
-        [sys.executable, "-c", "from zoo.cli import main; main()"],
+        [COMMAND],
         env={**os.environ, "_ZOO_COMPLETE": "complete_bash", "COMP_WORDS": "zoo ver", "COMP_CWORD": "1"},
         capture_output=True,
         text=True,

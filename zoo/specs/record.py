@@ -46,11 +46,12 @@ class Environment(Spec):
     threads: Annotated[int, Field(ge=1)]
 
 
-class CurvePoint(Spec):
-    """A validation during training."""
+class Curve(Spec):
+    """Validation during the training of one member."""
 
-    step: Annotated[int, Field(ge=0)]
-    values: dict[str, float | None]
+    steps: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
+    values: dict[Line, Measured]
+    """Metric → one value a step."""
 
 
 class Record(Spec):
@@ -80,9 +81,7 @@ class Record(Spec):
     """Trainable numbers of one network."""
     metrics: dict[Line, Measured]
     claims: Annotated[tuple[Verdict, ...], Field(strict=False)] = ()
-    curve: Annotated[
-        tuple[Annotated[tuple[CurvePoint, ...], Field(strict=False)], ...], Field(strict=False)
-    ] = ()
+    curve: Annotated[tuple[Curve, ...], Field(strict=False)] = ()
     golden: dict[Literal["cpu", "cuda", "mps"], Tolerance] = {}
     files: dict[FileName, FileEntry]
     code: CodeVersion

@@ -35,12 +35,11 @@ class Recorder(L.Callback):
         self.record = learner.experiment.record
         scheduled = self.record.snapshots.steps(self.spec.steps) if self.record.snapshots else ()
         self.scheduled = frozenset(scheduled)
-        self.curve: list[dict[str, Any]] = []
+        self.curve: dict[str, Any] = {"steps": [], "values": {}}
         self.kept: list[int] = []
         self.stopped = "steps"
         self.elapsed = 0.0
         self._started = time.monotonic()
-        self._validated_at = -1
 
     # Lightning's hooks ----------------------------------------------------------------------
 
@@ -77,7 +76,7 @@ class Recorder(L.Callback):
         step = self.learner.batches_seen
         if step not in self.kept:
             self._snapshot(step)
-        if self._validated_at != step:
+        if step not in self.curve["steps"][-1:]:
             self._validate(step)
         self.elapsed = time.monotonic() - self._started
 
@@ -88,7 +87,6 @@ class Recorder(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.curve, self.kept = state_dict["curve"], state_dict["kept"]
         self.elapsed = state_dict["elapsed"]
-        self._validated_at = self.curve[-1]["step"] if self.curve else -1
 
     # What they do ---------------------------------------------------------------------------
 
@@ -103,8 +101,9 @@ class Recorder(L.Callback):
         values = {f"validation/{name}": value.mean().item() for name, value in measured.items()}
         if not math.isfinite(values["validation/loss"]):
             raise DivergedError(step, self._causes(step))
-        self.curve.append({"step": step, "values": values})
-        self._validated_at = step
+        self.curve["steps"].append(step)
+        for name, value in values.items():
+            self.curve["values"].setdefault(name, []).append(value)
         return values
 
     def _snapshot(self, step: int) -> None:

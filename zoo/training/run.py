@@ -73,9 +73,7 @@ class Run:
 
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with (
-                contextlib.nullcontext() if self._is_helper() else FileLock(self.folder / ".lock", timeout=0)
-            ):
+            with contextlib.nullcontext() if self.is_helper else FileLock(self.folder / ".lock", timeout=0):
                 yield
         except Timeout as problem:
             raise RunLockedError(
@@ -103,7 +101,7 @@ class Run:
             threads(self.experiment.train.threads),
             torch.random.fork_rng(),
         ):
-            if not self._is_helper():
+            if not self.is_helper:
                 write_whole(self.folder / "spec.json", canonical_json(self.experiment.plain()).encode())
             return self._fit(progress)
 
@@ -171,7 +169,8 @@ class Run:
             state.unlink(missing_ok=True)
         return result
 
-    def _is_helper(self) -> bool:
+    @property
+    def is_helper(self) -> bool:
         """Whether this process was started by a launcher as another than the first rank of this run."""
         if self.experiment.train.devices == 1 and self.experiment.train.strategy == "auto":
             return False

@@ -54,6 +54,8 @@ def train(
     runs = _members(experiment, whole)
     for run in runs:
         run.fit(progress)
+    if runs[0].is_helper:
+        raise SystemExit(0)  # the first rank goes on alone
     with whole.locked():
         from zoo.training.publishable import write_checkpoint
 
