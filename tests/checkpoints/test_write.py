@@ -14,9 +14,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load
 
-from zoo.checkpoints import folder as module
-from zoo.checkpoints.folder import CheckpointFolder, place, safetensors_bytes, staging, sweep, write
+from zoo import placing
+from zoo.checkpoints.folder import CheckpointFolder, safetensors_bytes, write
 from zoo.errors import CheckpointError, UnsafeFileError
+from zoo.placing import place, staging, sweep
 
 Make = Callable[..., CheckpointFolder]
 
@@ -112,7 +113,7 @@ def test_an_interrupt_leaves_nothing(make: Make, tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from zoo.checkpoints.folder import staging
+from zoo.placing import staging
 with staging(Path(sys.argv[1]), "held") as stage:
     (stage / "half").write_bytes(b"1")
     print("ready", flush=True)
@@ -151,7 +152,7 @@ def test_the_only_copy_in_a_leftover_is_put_back(make: Make, tmp_path: Path) -> 
 def test_without_locks_only_old_leftovers_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "fcntl", None)
+    monkeypatch.setattr(placing, "fcntl", None)
     young, old = tmp_path / ".zoo-stage-young-x", tmp_path / ".zoo-stage-old-x"
     young.mkdir()
     old.mkdir()
@@ -163,7 +164,8 @@ def test_without_locks_only_old_leftovers_are_removed(
 RACE = """
 import sys
 from pathlib import Path
-from zoo.checkpoints.folder import CheckpointFolder, place
+from zoo.checkpoints.folder import CheckpointFolder
+from zoo.placing import place
 target, replace, *sources = sys.argv[1:]
 contents = [CheckpointFolder(Path(source)).contents() for source in sources]
 sys.stdin.readline()
@@ -176,7 +178,7 @@ for turn in range(8):
 @pytest.mark.parametrize("exchange", [True, False])
 def test_many_writers_of_one_place(make: Make, tmp_path: Path, exchange: bool) -> None:
     """They write the same, or replace each other's, and what is there is whole at any time."""
-    code = RACE if exchange else f"import zoo.checkpoints.folder as f; f._exchange = lambda *a: False\n{RACE}"
+    code = RACE if exchange else f"import zoo.placing as f; f._exchange = lambda *a: False\n{RACE}"
     sources, target = [make(seed=seed) for seed in range(3)], tmp_path / "race" / "target"
     contents = [source.contents() for source in sources]
     command = [sys.executable, "-c", code, str(target), "replace", *(str(source.path) for source in sources)]

@@ -20,7 +20,7 @@ from typing import Any
 
 import filelock  # noqa: F401 - so that importing it is no touch of the disk
 
-from zoo.checkpoints import folder as folders
+from zoo import placing
 from zoo.checkpoints.folder import CheckpointFolder
 from zoo.errors import CheckpointError
 from zoo.hub.directory import CacheHub, DirectoryHub, FolderHub
@@ -39,7 +39,7 @@ TOUCHES = {
 
 def hub_of(path: str, form: str) -> DirectoryHub:
     if form == "fallback":
-        folders._exchange = lambda one, other: False
+        placing._exchange = lambda one, other: False
     return CacheHub(Path(path), "hub") if form == "cache" else FolderHub(Path(path), "hub")
 
 

@@ -25,7 +25,7 @@ FLOORS = (  # from the roof to the cellar; rooms on one floor do not import each
     ("models", "tasks"),
     ("specs",),
     ("registry",),
-    ("paths",),
+    ("paths", "placing"),
     ("errors",),
 )
 FLOOR = {room: number for number, rooms in enumerate(reversed(FLOORS)) for room in rooms}

@@ -13,6 +13,7 @@ import numpy as np
 from zoo.analysis.embedding import embed
 from zoo.analysis.extras import need
 from zoo.errors import AnalysisError
+from zoo.placing import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,8 +38,6 @@ INK, FAINT, GRID = "#222222", "#9A9A9A", "#ECECEC"
 
 def save(draw: Callable[[], Figure], path: Path) -> Path:
     """Write a figure whole, in the format that the suffix names. Raises :class:`AnalysisError` on others."""
-    from zoo.analysis.matrix import write_whole
-
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise AnalysisError(f"no figure can be written as {path.name!r}: end it in {', '.join(SUFFIXES)}.")

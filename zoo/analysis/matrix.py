@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 from pydantic import ValidationError
@@ -18,6 +16,7 @@ import zoo
 from zoo import registry
 from zoo.analysis.embedding import group_statistics
 from zoo.errors import AnalysisError, ZooError, brief
+from zoo.placing import write_whole
 from zoo.specs.families import AnalysisSpec
 
 if TYPE_CHECKING:
@@ -161,18 +160,3 @@ class DistanceMatrix:
 
 def _cell(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "'", "\t", "\r")) else text
-
-
-def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write a file so that a reader sees all of it or what was there before."""
-    data = content.encode() if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:40]}.{uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return path

@@ -7,18 +7,12 @@ SHA-256, except ``README.md``, in which people write. Nothing here imports torch
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import hashlib
 import json
 import os
 import re
-import shutil
 import stat
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,14 +21,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from zoo.errors import CheckpointError, NewerVersionError, Problem, UnsafeFileError, brief
+from zoo.placing import place
 from zoo.specs.base import Spec
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.record import FileEntry, Record
-
-try:
-    import fcntl
-except ImportError:  # a system without it: leftovers are then told by their age
-    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,9 +35,6 @@ FREE = {RECORD, CARD}
 PICKLES = frozenset({".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib", ".dill"})
 MAX_FREE = 64 * 2**20
 """Bytes that are read at most of a file without a recorded size."""
-PREFIX = ".zoo-stage-"
-STALE = 86_400.0
-"""Seconds after which a leftover is removed where locks do not work."""
 AGAIN = "Fetch the checkpoint again, or take another revision of it."
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -383,146 +370,3 @@ def _upgraded(document: dict[str, Any], header: str, newest: str, where: str) ->
             Problem(message, "spec", where), hint="Upgrade with: pip install --upgrade neuroai-zoo"
         )
     return upgrade(document, header)
-
-
-def place(destination: Path, files: Mapping[str, bytes], replace: bool = False) -> None:
-    """Put a folder with these files at a destination, whole or not at all, flushed to the disk.
-
-    The same bytes there already are left as they are. Raises :class:`FileExistsError` for anything else
-    there unless ``replace``, and :class:`OSError` where the disk refuses; nothing is left behind then.
-    """
-    sweep(destination.parent)
-    if _holds(destination, files):
-        return
-    with staging(destination.parent, destination.name) as stage:
-        new = stage / "new"
-        new.mkdir()
-        for name, data in files.items():
-            write_bytes(new / name, data)
-        flush(new)
-        _move(new, destination, files, replace)
-        flush(destination.parent)
-
-
-@contextmanager
-def staging(parent: Path, name: str) -> Iterator[Path]:
-    """A folder of one's own inside ``parent``, gone afterwards. What killed processes left there goes first.
-
-    It is locked as long as it is in use, which is how :func:`sweep` tells it from a leftover. Should
-    the process die with the only copy of ``name`` in ``old``, the next sweep puts it back.
-    """
-    parent.mkdir(parents=True, exist_ok=True)
-    sweep(parent)
-    descriptor = None
-    while descriptor is None:
-        stage = Path(tempfile.mkdtemp(prefix=PREFIX, suffix=f"-{name}"[:150], dir=parent))
-        descriptor = _claim(stage)
-    try:
-        yield stage
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        os.close(descriptor)
-
-
-def sweep(parent: Path) -> bool:
-    """Remove stages of processes that are no more; whether there were any."""
-    found = False
-    for stage in parent.glob(f"{PREFIX}*"):
-        with suppress(OSError):
-            descriptor = os.open(stage, os.O_RDONLY)
-            try:
-                if _lock(descriptor, wait=False):
-                    found = True
-                    _, _, name = stage.name.removeprefix(PREFIX).partition("-")
-                    with suppress(OSError):  # only where the exchange below is not to be had
-                        if not os.path.lexists(parent / name):
-                            os.rename(stage / "old", parent / name)
-                    shutil.rmtree(stage, ignore_errors=True)
-            finally:
-                os.close(descriptor)
-    return found
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """A new file, on the disk when this returns."""
-    with open(path, "xb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def flush(folder: Path) -> None:
-    """Have the entries of a folder on the disk, where the system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _claim(stage: Path) -> int | None:
-    """Lock a stage; none if another process swept it away before it was locked."""
-    try:
-        descriptor = os.open(stage, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    _lock(descriptor, wait=True)
-    if stage.exists():
-        return descriptor
-    os.close(descriptor)
-    return None
-
-
-def _lock(descriptor: int, wait: bool) -> bool:
-    """Lock an open folder until it is closed; without locks, whether it is old."""
-    if fcntl is not None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            return True
-        except BlockingIOError:
-            return False
-        except OSError:
-            pass
-    return time.time() - os.fstat(descriptor).st_mtime > STALE
-
-
-def _move(new: Path, destination: Path, files: Mapping[str, bytes], replace: bool) -> None:
-    old = new.parent / "old"
-    while True:
-        try:
-            os.rename(new, destination)
-            return
-        except OSError as problem:
-            if problem.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise
-        if _holds(destination, files):
-            return
-        with suppress(FileNotFoundError):  # another writer has just moved it away: try again
-            if not replace or not stat.S_ISDIR(destination.lstat().st_mode):
-                raise FileExistsError(errno.EEXIST, "something else is there already", str(destination))
-        if _exchange(new, destination):
-            return
-        shutil.rmtree(old, ignore_errors=True)
-        with suppress(FileNotFoundError):
-            os.rename(destination, old)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step, where the system can (Linux)."""
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, OSError, TypeError):
-        return False
-    here, exchange = -100, 2
-    return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
-
-
-def _holds(folder: Path, files: Mapping[str, bytes]) -> bool:
-    """Whether a folder holds these files and no others, byte by byte."""
-    try:
-        return set(os.listdir(folder)) == set(files) and all(
-            (folder / name).read_bytes() == data for name, data in files.items()
-        )
-    except OSError:
-        return False

@@ -245,8 +245,8 @@ def migrate(
 ) -> None:
     """Bring a spec to the current version; shows the difference unless told to write."""
     import difflib
-    import os
 
+    from zoo.placing import write_whole
     from zoo.specs.migrations import migrate_text
 
     if not file.is_file():
@@ -259,9 +259,7 @@ def migrate(
         )
     )
     if write and difference:
-        part = file.with_name(file.name + ".new")
-        part.write_text(new, encoding="utf-8")
-        os.replace(part, file)
+        write_whole(file, new)
     data = {
         "file": str(file),
         "changed": bool(difference),

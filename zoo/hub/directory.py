@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from zoo.checkpoints.folder import CARD, CheckpointFolder, flush, place, staging, sweep, write_bytes
+from zoo.checkpoints.folder import CARD, CheckpointFolder
 from zoo.errors import AmbiguousNameError, CheckpointError, HubError, UnknownNameError
 from zoo.hub.card import render
 from zoo.hub.reference import Reference, check_name, check_revision, is_name
+from zoo.placing import flush, place, staging, sweep, write_new
 from zoo.registry import suggest
 
 MAIN = "main"
@@ -275,12 +276,12 @@ class CacheHub(DirectoryHub):
         for file, data in files.items():
             new, blob = stage / "new" / file, repository / "blobs" / digests[file]
             if not links:
-                write_bytes(new, data)
+                write_new(new, data)
                 continue
             os.symlink(os.path.join("..", "..", "blobs", digests[file]), new)
             if not _is(blob, data):
                 blob.parent.mkdir(exist_ok=True)
-                write_bytes(stage / digests[file], data)
+                write_new(stage / digests[file], data)
                 os.replace(stage / digests[file], blob)
         snapshot = repository / "snapshots" / commit
         snapshot.parent.mkdir(exist_ok=True)
@@ -295,7 +296,7 @@ class CacheHub(DirectoryHub):
     def _set_refs(self, stage: Path, repository: Path, commit: str, refs: list[str]) -> None:
         (repository / "refs").mkdir(exist_ok=True)
         for ref in refs:
-            write_bytes(stage / ref, commit.encode())
+            write_new(stage / ref, commit.encode())
         for ref in refs:
             os.replace(stage / ref, repository / "refs" / ref)
         flush(repository / "refs")

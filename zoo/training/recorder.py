@@ -15,6 +15,7 @@ from torch import Tensor
 from zoo.checkpoints.folder import safetensors_bytes
 from zoo.errors import DivergedError
 from zoo.learners.base import Learner
+from zoo.placing import UNFINISHED, write_whole
 
 LEDGER = "ledger."
 STATE = "state.ckpt"
@@ -117,9 +118,9 @@ class Recorder(L.Callback):
 
     def _save_state(self, trainer: L.Trainer) -> None:
         target = self.folder / STATE
-        trainer.save_checkpoint(target.with_suffix(".new"))  # on all ranks: it gathers
+        trainer.save_checkpoint(target.with_suffix(UNFINISHED))  # on all ranks: it gathers
         if trainer.is_global_zero:
-            os.replace(target.with_suffix(".new"), target)
+            os.replace(target.with_suffix(UNFINISHED), target)
 
     def _log(self, trainer: L.Trainer, values: dict[str, float], step: int) -> None:
         for logger in trainer.loggers:
@@ -142,14 +143,3 @@ class Recorder(L.Callback):
         broken = [name for name, value in self.learner.named_parameters() if not torch.isfinite(value).all()]
         causes.append(f"not finite are: {', '.join(broken) or 'the loss alone, no weight'}")
         return causes
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that a reader sees whole or not at all, and that survives a crash once written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    with open(new, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)

@@ -15,9 +15,10 @@ from typing import Any
 
 from zoo.errors import RunLockedError, SpecChangedError, TrainingError
 from zoo.paths import home
+from zoo.placing import UNFINISHED, write_whole
 from zoo.specs.base import canonical_json
 from zoo.specs.experiment import ExperimentSpec
-from zoo.training.recorder import SNAPSHOTS, STATE, write_whole
+from zoo.training.recorder import SNAPSHOTS, STATE
 
 RESULT = "result.json"
 
@@ -102,6 +103,8 @@ class Run:
             torch.random.fork_rng(),
         ):
             if not self.is_helper:
+                for leftover in self.folder.rglob(f"*{UNFINISHED}"):  # of a killed process
+                    leftover.unlink()
                 write_whole(self.folder / "spec.json", canonical_json(self.experiment.plain()).encode())
             return self._fit(progress)
 
