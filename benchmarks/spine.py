@@ -29,12 +29,12 @@ def startup() -> list[tuple[str, str, Ratio, str]]:
 
 
 def load(name: str = "dsa-rnn-flipflop") -> list[tuple[str, str, Ratio, str]]:
-    """In process, everything imported: by name, verified and strict, against the bare minimum."""
+    """By name, verified and strict, against the bare minimum; in process, and a whole process once."""
     import safetensors.torch
 
     import zoo
     from zoo.hub import fetch
-    from zoo.learners.base import assemble
+    from zoo.network import assemble
 
     rows = []
     for each in (name, name.replace("rnn", "gru"), name.replace("rnn", "lstm")):
@@ -44,12 +44,17 @@ def load(name: str = "dsa-rnn-flipflop") -> list[tuple[str, str, Ratio, str]]:
 
         def bare(path: str = path, member: object = member) -> object:
             tensors = safetensors.torch.load_file(path)
-            learner = assemble(member)
-            learner.model.load_state_dict({key: value[0] for key, value in tensors.items()})
-            return learner.eval()
+            network = assemble(member)
+            network.model.load_state_dict({key: value[0] for key, value in tensors.items()})
+            return network.eval()
 
         ratio = side_by_side(lambda each=each: zoo.load(each), bare, 60, warmup=5)
         rows.append((f'`zoo.load("{each}")`', "`load_file` and building the module", ratio, "≤ 3, ≤ 50 ms"))
+    ours = f"import torch, zoo; zoo.load({name!r})"
+    path = str(fetch(name).path / "model.safetensors")
+    theirs = f"import torch; from safetensors.torch import load_file; load_file({path!r})"
+    whole = side_by_side(python("-c", ours), python("-c", theirs), 9)
+    rows.append((f'`import torch, zoo; zoo.load("{name}")`', "`import torch; load_file(…)`", whole, ""))
     return rows
 
 

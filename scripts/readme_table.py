@@ -1,6 +1,6 @@
 """Writes the table of what ships with the zoo into README.md, from ``registry/``.
 
-python scripts/readme_table.py            rewrites what stands between the markers
+python scripts/readme_table.py --write    rewrites what stands between the markers
 python scripts/readme_table.py --check    fails when that would change anything
 """
 
@@ -23,7 +23,7 @@ RIGHT = {"networks", "parameters each"}
 
 def main(arguments: list[str]) -> int:
     """Check or rewrite; the exit status is 1 when the table is out of date."""
-    if arguments not in ([], ["--check"]):
+    if arguments not in (["--write"], ["--check"]):
         print(__doc__, file=sys.stderr)
         return 2
     before = README.read_text(encoding="utf-8")
@@ -35,8 +35,8 @@ def main(arguments: list[str]) -> int:
     after = f"{head}{BEGIN}\n{table(ROOT / 'registry')}\n{END}{tail}"
     if after == before:
         return 0
-    if arguments:
-        print("README.md: the catalogue is out of date. Run: python scripts/readme_table.py", file=sys.stderr)
+    if arguments == ["--check"]:
+        print("README.md is out of date. Run: scripts/check-generated --write", file=sys.stderr)
         return 1
     README.write_text(after, encoding="utf-8", newline="\n")
     return 0

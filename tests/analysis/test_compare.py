@@ -19,8 +19,8 @@ from zoo.analysis import DistanceMatrix, compare
 from zoo.analysis.base import Comparator
 from zoo.errors import AnalysisError, MissingDependencyError, RegistryError, SpecError, UnknownNameError
 from zoo.hub import Reference, load
-from zoo.learners.base import build
 from zoo.models.trajectories import Trajectories
+from zoo.network import build
 from zoo.specs.analyses.dynamics import DSASpec
 from zoo.specs.analyses.geometry import ProcrustesSpec
 from zoo.training.train import train

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import zoo
-from zoo.analysis import matrix as module
 from zoo.analysis.embedding import embed
 from zoo.analysis.matrix import DistanceMatrix
 from zoo.errors import AnalysisError
@@ -121,7 +120,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
     def fail(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(module.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="no space"):
         _matrix(names=("d", "e", "f")).to_json(path)
     assert path.read_bytes() == before

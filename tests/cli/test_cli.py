@@ -184,7 +184,11 @@ def test_damage_is_found(trained: Path, tmp_path: Path) -> None:
 def test_interrupting_a_training_keeps_it(spec: Path) -> None:
     spec.write_text(SPEC.replace("steps: 40", "steps: 100000").replace("population: {members: 2}\n", ""))
     command = [COMMAND, "train", str(spec)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell
+    try:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     home = Path(os.environ["ZOO_HOME"])
     deadline = time.monotonic() + 60
     while not list(home.glob("runs/*/state.ckpt")) and time.monotonic() < deadline:

@@ -8,8 +8,8 @@ from examples import MODELS, experiment
 
 from zoo import registry
 from zoo.errors import AnalysisError
-from zoo.learners.base import build
 from zoo.models.dynamics import Dynamics
+from zoo.network import build
 
 
 def test_every_kind_has_an_example() -> None:

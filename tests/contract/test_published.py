@@ -64,7 +64,7 @@ def test_its_series_begins_untrained_and_ends_trained(folder: CheckpointFolder) 
     record = folder.record
     if not record.series:
         pytest.skip("published without snapshots")
-    from zoo.learners.base import build
+    from zoo.network import build
 
     for member, steps in enumerate(record.series):
         assert steps[0] == 0

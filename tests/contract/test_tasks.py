@@ -8,7 +8,7 @@ from examples import TASKS, experiment
 
 from zoo import registry
 from zoo.errors import SpecError
-from zoo.learners.base import build
+from zoo.network import build
 from zoo.tasks.base import Batch, Task
 
 

@@ -10,8 +10,8 @@ from examples import experiment
 from pydantic import ValidationError
 from torch import nn
 
-from zoo.learners.base import build
 from zoo.models.dynamics import Dynamics
+from zoo.network import build
 from zoo.specs.models.recurrent import RateSpec
 
 CELLS = {"elman": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}

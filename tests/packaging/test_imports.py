@@ -19,9 +19,9 @@ FLOORS = (  # from the roof to the cellar; rooms on one floor do not import each
     (VERBS,),
     ("studies",),
     ("analysis", "training"),
-    ("hub",),
+    ("hub", "learners"),
     ("checkpoints",),
-    ("learners",),
+    ("network",),
     ("models", "tasks"),
     ("specs",),
     ("registry",),
@@ -150,6 +150,17 @@ def modules_after(code: str, *arguments: str) -> set[str]:
 def test_importing_the_zoo_is_free() -> None:
     ours = modules_after("import zoo") - modules_after("") - set(sys.stdlib_module_names)
     assert ours == {"zoo"}
+
+
+def test_networks_run_and_are_compared_without_lightning(tmp_path: Path) -> None:
+    """Loading it takes longer than loading torch."""
+    code = """
+import sys, zoo
+network = zoo.load(sys.argv[1])
+network.measure("test", 2)
+zoo.compare({"a": network, "b": network.trajectories(4)}, metric="procrustes", trials=4)
+"""
+    assert "lightning" not in modules_after(code, "dsa-rnn-flipflop")
 
 
 COMMAND = """

@@ -183,7 +183,7 @@ def test_run_loads_the_weights_that_ship(command: Callable[..., str]) -> None:
 
 
 def test_load_in_python(command: Callable[..., str]) -> None:
-    code = "import zoo; print(type(zoo.load('dsa-rnn-flipflop/0')).__mro__)"
+    code = "import zoo; print(type(zoo.load('dsa-rnn-flipflop/0').learner()).__mro__)"
     assert "LightningModule" in command("python", "-c", code)
 
 

@@ -94,8 +94,8 @@ def test_it_is_built_like_ours(installed: Path) -> None:
 import warnings
 warnings.simplefilter("ignore")  # of libraries, as they are imported
 learner, _ = registry.resolve(parse(text))
-x = learner.task.batch("test", 0, 0, 3).x
-result = list(learner.model(x).states["h"].shape)[::2]
+x = learner.network.task.batch("test", 0, 0, 3).x
+result = list(learner.network.model(x).states["h"].shape)[::2]
 """
     assert run(installed, code) == [3, 5]
 

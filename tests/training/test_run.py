@@ -17,7 +17,7 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 from zoo.errors import DivergedError, RunLockedError, SpecChangedError, TrainingError
-from zoo.learners.base import build
+from zoo.network import build
 from zoo.specs.experiment import ExperimentSpec, SnapshotSpec
 from zoo.training.run import Run
 
@@ -130,9 +130,9 @@ def test_snapshots_and_ledger(tmp_path: Path) -> None:
         assert torch.equal(value, first[name])
     final = load_file(run.snapshot(12))
     assert final["ledger.loss"].shape == (6,)
-    learner = build(spec)
-    learner.model.load_state_dict({k: v for k, v in final.items() if not k.startswith("ledger.")})
-    assert torch.allclose(learner.measure("test", 6)["loss"], final["ledger.loss"])
+    network = build(spec)
+    network.model.load_state_dict({k: v for k, v in final.items() if not k.startswith("ledger.")})
+    assert torch.allclose(network.measure("test", 6)["loss"], final["ledger.loss"])
     assert SnapshotSpec(base=10, at=(7,)).steps(1234) == [0, 1, 7, 10, 100, 1000, 1234]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zoo.checkpoints.folder import CheckpointFolder
 from zoo.errors import CheckpointError, UnknownNameError
-from zoo.learners.base import Learner, assemble
+from zoo.network import Network, assemble
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.record import Tolerance
 
@@ -23,11 +23,9 @@ MODEL, SERIES, GOLDEN, LEDGER = (
 )
 TOLERANCES = {"cpu": Tolerance(rtol=1e-4, atol=1e-5), "cuda": Tolerance(rtol=1e-2, atol=1e-3)}
 """How far golden outputs may drift between machines of a class; float32, a few hundred steps."""
-LEARNER = "learner."
-"""Prefix of what a learner owns beside its model."""
 
 
-def load_network(folder: CheckpointFolder, member: int | None = None, step: int | None = None) -> Learner:
+def load_network(folder: CheckpointFolder, member: int | None = None, step: int | None = None) -> Network:
     """A trained network in eval mode on the CPU.
 
     ``member`` picks one of a population (the first without it), ``step`` a snapshot of its training.
@@ -42,23 +40,23 @@ def load_network(folder: CheckpointFolder, member: int | None = None, step: int 
     else:
         tensors = folder.tensors(SERIES, select=_snapshot_index(folder, index, step))
         digest = record.files[SERIES].sha256
-    learner = empty(folder.experiment.member(index))
-    fill(learner, tensors, str(folder.path / MODEL))
-    learner.record = record
-    learner.digest = f"{digest}/{index}" + ("" if step is None else f"#{step}")
-    learner.batches_seen = record.steps[index] if step is None else step
-    return learner.eval()
+    network = empty(folder.experiment.member(index))
+    fill(network, tensors, str(folder.path / MODEL))
+    network.record = record
+    network.digest = f"{digest}/{index}" + ("" if step is None else f"#{step}")
+    network.batches_seen = record.steps[index] if step is None else step
+    return network.eval()
 
 
-def empty(experiment: ExperimentSpec) -> Learner:
+def empty(experiment: ExperimentSpec) -> Network:
     """The modules of an experiment without memory for their weights."""
     with torch.device("meta"):
         return assemble(experiment)
 
 
-def fill(learner: Learner, tensors: Mapping[str, Tensor], origin: str) -> None:
+def fill(network: Network, tensors: Mapping[str, Tensor], origin: str) -> None:
     """Give an empty network its weights. Raises :class:`CheckpointError` unless names and shapes agree."""
-    expected = learner.model.state_dict()
+    expected = network.model.state_dict()
     wrong = [f"missing {name}" for name in expected.keys() - tensors.keys()]
     wrong += [f"unexpected {name}" for name in tensors.keys() - expected.keys()]
     wrong += [
@@ -71,7 +69,7 @@ def fill(learner: Learner, tensors: Mapping[str, Tensor], origin: str) -> None:
             f"{origin} does not fit the model that its spec.json declares: {'; '.join(sorted(wrong)[:8])}. "
             "Fetch the checkpoint again, or train it anew."
         )
-    learner.model.load_state_dict(dict(tensors), strict=True, assign=True)
+    network.model.load_state_dict(dict(tensors), strict=True, assign=True)
 
 
 def stack(states: Sequence[Mapping[str, Tensor]], population: bool) -> dict[str, Tensor]:
@@ -82,11 +80,11 @@ def stack(states: Sequence[Mapping[str, Tensor]], population: bool) -> dict[str,
 
 
 @torch.no_grad()
-def golden_outputs(members: Sequence[Learner], trials: int) -> dict[str, Tensor]:
+def golden_outputs(members: Sequence[Network], trials: int) -> dict[str, Tensor]:
     """A probe from the test split, ``x`` [trial, time, input], and what each member answers, ``y``
     [member, trial, time, output]."""
     x = members[0].batch("test", 0, 0, trials).x
-    return {"x": x, "y": torch.stack([learner(x).y for learner in members])}
+    return {"x": x, "y": torch.stack([network(x).y for network in members])}
 
 
 @dataclass(frozen=True)
@@ -106,8 +104,8 @@ def replay(folder: CheckpointFolder, device: str = "cpu") -> list[Replay]:
     allowed = folder.record.golden.get(torch.device(device).type) or TOLERANCES["cuda"]  # type: ignore[call-overload]
     found = []
     for index in range(folder.record.members or 1):
-        learner = load_network(folder, index if folder.record.members else None).to(device)
-        y, expected = learner(golden["x"].to(device)).y.cpu(), golden["y"][index]
+        network = load_network(folder, index if folder.record.members else None).to(device)
+        y, expected = network(golden["x"].to(device)).y.cpu(), golden["y"][index]
         holds = torch.allclose(y, expected, rtol=allowed.rtol, atol=allowed.atol)
         found.append(Replay(index, (y - expected).abs().max().item(), holds))
     return found
@@ -118,9 +116,9 @@ def measure_members(folder: CheckpointFolder, device: str = "cpu") -> dict[str, 
     evaluation = folder.experiment.record.evaluation
     found: dict[str, list[float | None]] = {}
     for index in range(folder.record.members or 1):
-        learner = load_network(folder, index if folder.record.members else None).to(device)
+        network = load_network(folder, index if folder.record.members else None).to(device)
         for split in evaluation.splits:
-            for name, values in learner.measure(split, evaluation.trials).items():
+            for name, values in network.measure(split, evaluation.trials).items():
                 value = values.mean().item()
                 found.setdefault(f"{split}/{name}", []).append(value if math.isfinite(value) else None)
     return {name: tuple(values) for name, values in found.items()}

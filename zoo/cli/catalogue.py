@@ -211,9 +211,10 @@ def _try_out(spec: Any) -> None:
     from zoo.specs.experiment import ExperimentSpec
 
     if isinstance(spec, ExperimentSpec):
-        from zoo.learners.base import build
+        from zoo import registry
 
-        build(spec.member(0)).measure("train", 2)
+        learner, _ = registry.resolve(spec.member(0))
+        learner.network.measure("train", 2)
 
 
 def schema(

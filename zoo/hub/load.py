@@ -9,10 +9,10 @@ from zoo.checkpoints.network import load_network
 from zoo.errors import UnknownNameError
 from zoo.hub.lookup import fetch
 from zoo.hub.reference import Reference
-from zoo.learners.base import Learner
+from zoo.network import Network
 
 
-def load(name: str | Path | Reference | CheckpointFolder, device: str = "cpu") -> Learner:
+def load(name: str | Path | Reference | CheckpointFolder, device: str = "cpu") -> Network:
     """A trained network, in eval mode: ``[hub:]name[@revision][/member][#step]``, or a checkpoint folder.
 
     Without a member, the first of a population. Weights are verified against their digests and

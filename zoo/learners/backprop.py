@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from zoo.learners.base import Learner
 from zoo.specs.learners.backprop import AdamSpec, AdamWSpec, BackpropSpec, ScheduleSpec, SGDSpec
@@ -17,40 +16,28 @@ from zoo.tasks.base import Batch
 class Backprop(Learner):
     """Gradient descent on the loss of the task."""
 
-    @property
-    def rule(self) -> BackpropSpec:
-        spec = self.experiment.learner
-        assert isinstance(spec, BackpropSpec)
-        return spec
+    spec: BackpropSpec
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        output = self(batch.x)
-        loss = self.losses(output.y, batch).mean()
-        if self.rule.activity_penalty:
-            exposed = output.states[next(iter(self.model.parts))]
-            loss = loss + self.rule.activity_penalty * exposed.square().mean()
+        output = self.network(batch.x)
+        loss = self.network.losses(output.y, batch).mean()
+        if self.spec.activity_penalty:
+            exposed = output.states[next(iter(self.network.model.parts))]
+            loss = loss + self.spec.activity_penalty * exposed.square().mean()
         return loss
 
-    def losses(self, y: Tensor, batch: Batch) -> Tensor:
-        """Mean over the time steps that count (and outputs, for ``mse``) of each example."""
-        if (self.rule.loss or self.experiment.task.loss) == "mse":
-            error = (y - batch.y).square().mean(-1)
-        else:
-            error = F.cross_entropy(y.movedim(-1, 1), batch.y.movedim(-1, 1), reduction="none")
-        return (error * batch.mask).sum(1) / batch.mask.sum(1)
-
     def configure_optimizers(self) -> Any:
-        optimizer = make_optimizer(self.rule.optimizer, list(self.parameters()))
-        scale = schedule(self.rule.schedule, self.experiment.train.steps)
+        optimizer = make_optimizer(self.spec.optimizer, list(self.parameters()))
+        scale = schedule(self.spec.schedule, self.network.experiment.train.steps)
         if scale is None:
             return optimizer
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, scale)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        if self.rule.clip_norm is not None:
+        if self.spec.clip_norm is not None:
             self.clip_gradients(
-                optimizer, gradient_clip_val=self.rule.clip_norm, gradient_clip_algorithm="norm"
+                optimizer, gradient_clip_val=self.spec.clip_norm, gradient_clip_algorithm="norm"
             )
 
 

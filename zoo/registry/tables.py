@@ -116,11 +116,11 @@ def resolve(experiment: ExperimentSpec) -> tuple[Learner, TaskData]:
     The weights are initialised from ``experiment.train.seed`` alone: the same spec gives the same
     weights, whatever the state of torch's generators.
     """
-    from zoo.learners.base import build
+    from zoo.network import build
     from zoo.training.data import TaskData
 
-    learner = build(experiment)
-    return learner, TaskData(learner, experiment.train)
+    network = build(experiment)
+    return network.learner(), TaskData(network, experiment.train)
 
 
 def _check_family(family: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ValidationError, model_validator
 
@@ -21,6 +21,9 @@ class LearnerSpec(KindSpec):
     """How parameters change."""
 
     family: ClassVar[str] = "learners"
+
+    loss: Literal["mse", "cross-entropy"] | None = None
+    """What is minimised and measured. Without one, the loss that the task declares."""
 
 
 class AnalysisSpec(KindSpec):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from zoo.errors import AnalysisError
 from zoo.specs.families import TaskSpec
@@ -69,6 +70,18 @@ class Task(ABC):
     def metrics(self, y: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Numbers beside the loss, one an example: name → ``[example]``."""
         return {}
+
+    def losses(self, y: Tensor, batch: Batch, kind: str | None = None) -> Tensor:
+        """Mean error of each example over the steps that count (and outputs, for ``mse``), ``[example]``.
+
+        ``kind`` is ``mse`` or ``cross-entropy`` (of probabilities ``batch.y``); without it, what the
+        spec of the task declares.
+        """
+        if (kind or self.spec.loss) == "mse":
+            error = (y - batch.y).square().mean(-1)
+        else:
+            error = F.cross_entropy(y.movedim(-1, 1), batch.y.movedim(-1, 1), reduction="none")
+        return (error * batch.mask).sum(1) / batch.mask.sum(1)
 
     def batch(
         self, split: str, seed: int, step: int, examples: int, device: torch.device | str = "cpu"

@@ -7,19 +7,19 @@ from typing import Any
 
 import lightning.pytorch as L
 
-from zoo.learners.base import Learner
+from zoo.network import Network
 from zoo.specs.experiment import TrainSpec
 from zoo.tasks.base import Batch
 
 
 class BatchNumbers:
-    """Numbers of the batches still to come. A resumed run goes on from what the learner has seen."""
+    """Numbers of the batches still to come. A resumed run goes on from what the network has seen."""
 
-    def __init__(self, learner: Learner) -> None:
-        self.learner = learner
+    def __init__(self, network: Network) -> None:
+        self.network = network
 
     def __iter__(self) -> Iterator[int]:
-        number = self.learner.batches_seen
+        number = self.network.batches_seen
         while True:
             yield number
             number += 1
@@ -33,19 +33,19 @@ class BatchNumbers:
 
 
 class TaskData(L.LightningDataModule):
-    """Batches of the learner's task. Where several devices train, each takes its rows of the same batch."""
+    """Batches of the network's task. Where several devices train, each takes its rows of the same batch."""
 
-    def __init__(self, learner: Learner, train: TrainSpec) -> None:
+    def __init__(self, network: Network, train: TrainSpec) -> None:
         super().__init__()
-        self.learner = learner
+        self.network = network
         self.spec = train
 
     def train_dataloader(self) -> BatchNumbers:
-        return BatchNumbers(self.learner)
+        return BatchNumbers(self.network)
 
     def transfer_batch_to_device(self, batch: int, device: Any, dataloader_idx: int) -> Batch:
         """Turns the number of a batch into the batch."""
-        whole = self.learner.batch("train", self.spec.seed, batch, self.spec.batch_size)
+        whole = self.network.batch("train", self.spec.seed, batch, self.spec.batch_size)
         if self.trainer is None or self.trainer.world_size == 1:
             return whole
         return whole[self.trainer.global_rank :: self.trainer.world_size]

@@ -14,7 +14,7 @@ from torch import Tensor
 from zoo.checkpoints.folder import CheckpointFolder, safetensors_bytes, write
 from zoo.checkpoints.network import GOLDEN, MODEL, SERIES, TOLERANCES, empty, fill, golden_outputs, stack
 from zoo.checkpoints.network import LEDGER as LEDGER_FILE
-from zoo.learners.base import Learner
+from zoo.network import Network
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.record import Record
 from zoo.training.recorder import LEDGER
@@ -91,7 +91,7 @@ def _snapshot(run: Run, step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]
     return tensors, ledger
 
 
-def _network(experiment: ExperimentSpec, state: dict[str, Tensor], folder: Path) -> Learner:
-    learner = empty(experiment)
-    fill(learner, state, str(folder))
-    return learner.eval()
+def _network(experiment: ExperimentSpec, state: dict[str, Tensor], folder: Path) -> Network:
+    network = empty(experiment)
+    fill(network, state, str(folder))
+    return network.eval()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zoo.checkpoints.folder import safetensors_bytes
 from zoo.errors import DivergedError
-from zoo.learners.base import Learner
+from zoo.network import Network
 from zoo.placing import UNFINISHED, write_whole
 
 LEDGER = "ledger."
@@ -29,11 +29,11 @@ class Recorder(L.Callback):
     not at all, so a run can be killed at any moment.
     """
 
-    def __init__(self, learner: Learner, folder: Path) -> None:
-        self.learner = learner
+    def __init__(self, network: Network, folder: Path) -> None:
+        self.network = network
         self.folder = folder
-        self.spec = learner.experiment.train
-        self.record = learner.experiment.record
+        self.spec = network.experiment.train
+        self.record = network.experiment.record
         scheduled = self.record.snapshots.steps(self.spec.steps) if self.record.snapshots else ()
         self.scheduled = frozenset(scheduled)
         self.curve: dict[str, Any] = {"steps": [], "values": {}}
@@ -46,22 +46,21 @@ class Recorder(L.Callback):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._started = time.monotonic() - self.elapsed
-        if self.learner.batches_seen == 0:
-            self._snapshot(0)
+        if self.network.batches_seen == 0:
+            self._snapshot(trainer, 0)
             self._validate(0)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self.learner.batches_seen += 1
-        step = self.learner.batches_seen
+        step = self.network.batches_seen
         loss = self._loss(trainer, outputs)
         if not math.isfinite(loss):
             raise DivergedError(step, self._causes(step))
         if step % self.spec.log_every == 0:
             self._log(trainer, {"train/loss": loss}, step)
         if step in self.scheduled:
-            self._snapshot(step)
+            self._snapshot(trainer, step)
         seen = {"train/loss": loss}
         if step % self.spec.validate_every == 0:
             seen |= self._validate(step)
@@ -74,9 +73,9 @@ class Recorder(L.Callback):
             self._save_state(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        step = self.learner.batches_seen
+        step = self.network.batches_seen
         if step not in self.kept:
-            self._snapshot(step)
+            self._snapshot(trainer, step)
         if step not in self.curve["steps"][-1:]:
             self._validate(step)
         self.elapsed = time.monotonic() - self._started
@@ -98,7 +97,7 @@ class Recorder(L.Callback):
         return loss.item()
 
     def _validate(self, step: int) -> dict[str, float]:
-        measured = self.learner.measure("validation", self.spec.validation_trials)
+        measured = self.network.measure("validation", self.spec.validation_trials)
         values = {f"validation/{name}": value.mean().item() for name, value in measured.items()}
         if not math.isfinite(values["validation/loss"]):
             raise DivergedError(step, self._causes(step))
@@ -107,13 +106,13 @@ class Recorder(L.Callback):
             self.curve["values"].setdefault(name, []).append(value)
         return values
 
-    def _snapshot(self, step: int) -> None:
-        tensors = dict(self.learner.model.state_dict())
+    def _snapshot(self, trainer: L.Trainer, step: int) -> None:
+        tensors = dict(self.network.model.state_dict())
         if self.record.ledger is not None:
-            measured = self.learner.measure(self.record.ledger.split, self.record.ledger.trials)
+            measured = self.network.measure(self.record.ledger.split, self.record.ledger.trials)
             tensors |= {LEDGER + name: value for name, value in measured.items()}
         self.kept.append(step)
-        if self.learner.global_rank == 0:
+        if trainer.is_global_zero:
             write_whole(self.folder / SNAPSHOTS / f"{step:010d}.safetensors", safetensors_bytes(tensors))
 
     def _save_state(self, trainer: L.Trainer) -> None:
@@ -128,7 +127,7 @@ class Recorder(L.Callback):
 
     def _causes(self, step: int) -> list[str]:
         """What usually makes a run like this one diverge, most likely first."""
-        learner = self.learner.experiment.learner.plain()
+        learner = self.network.experiment.learner.plain()
         causes = []
         if learner.get("optimizer"):
             causes.append(
@@ -136,10 +135,10 @@ class Recorder(L.Callback):
             )
         if "clip_norm" in learner and learner["clip_norm"] is None:
             causes.append("gradients are not clipped (learner.clip_norm=1.0)")
-        if getattr(self.learner.experiment.model, "nonlinearity", None) == "relu":
+        if getattr(self.network.experiment.model, "nonlinearity", None) == "relu":
             causes.append("ReLU units grow without bound (a smaller model.init.spectral_radius)")
         if self.spec.precision != "32-true":
             causes.append(f"the precision {self.spec.precision} overflows (train.precision=32-true)")
-        broken = [name for name, value in self.learner.named_parameters() if not torch.isfinite(value).all()]
+        broken = [name for name, value in self.network.named_parameters() if not torch.isfinite(value).all()]
         causes.append(f"not finite are: {', '.join(broken) or 'the loss alone, no weight'}")
         return causes

@@ -120,7 +120,8 @@ class Run:
 
         spec = self.experiment.train
         learner, data = registry.resolve(self.experiment)
-        recorder = Recorder(learner, self.folder)
+        network = learner.network
+        recorder = Recorder(network, self.folder)
         torch.manual_seed(derive_seed("noise", spec.seed))
         callbacks: list[L.Callback] = [recorder]
         if progress:
@@ -154,9 +155,9 @@ class Run:
         metrics = {
             f"{split}/{name}": finite(value.mean().item())
             for split in evaluation.splits
-            for name, value in learner.measure(split, evaluation.trials).items()
+            for name, value in network.measure(split, evaluation.trials).items()
         }
-        step = learner.batches_seen
+        step = network.batches_seen
         result = {
             "steps": step,
             "stopped": recorder.stopped,

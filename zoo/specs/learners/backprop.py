@@ -81,8 +81,6 @@ class BackpropSpec(LearnerSpec):
 
     kind: Literal["backprop"] = "backprop"
     optimizer: OptimizerSpec = AdamSpec()
-    loss: Literal["mse", "cross-entropy"] | None = None
-    """Without one, the loss that the task declares."""
     clip_norm: Positive | None = None
     """Largest norm of the gradient over all parameters."""
     schedule: ScheduleSpec = ConstantSchedule()
