@@ -34,7 +34,13 @@ def train(
     Exit code 3 if a claim of the spec does not hold for the trained network.
     """
     import zoo
+    from zoo.hub.lookup import open_hub
+    from zoo.hub.reference import check_revision
 
+    if publish:  # a wrong one is known before hours of training
+        open_hub(publish)
+    if tag:
+        check_revision(tag)
     checkpoint = zoo.train(spec, overrides or (), folder=folder, progress=not as_json())
     revision = zoo.publish(checkpoint, publish, tag=tag) if publish else None
     record = checkpoint.record
