@@ -111,6 +111,10 @@ class RunLockedError(TrainingError):
     """Another process is working in this run folder."""
 
 
+class ConvergenceWarning(UserWarning):
+    """A result that a longer search might improve."""
+
+
 class AnalysisError(ZooError, ValueError):
     """An analysis cannot be applied to what it was given."""
 

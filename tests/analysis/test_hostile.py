@@ -16,6 +16,7 @@ KINDS = [
     ("procrustes", {}),
     ("rsa", {"dissimilarity": "euclidean"}),
     ("dsa", {"delays": 3, "rank": 2}),
+    ("dsa", {"delays": 3, "rank": 2, "score": "angular"}),
 ]
 
 

@@ -19,6 +19,8 @@ CASES = [
     ("dsa", {"rank": 12}),
     ("dsa", {"delays": 4, "rank": None, "order": 1}),
     ("dsa", {"delays": 3, "interval": 2, "rank": 6, "squared": True}),
+    ("dsa", {"delays": 3, "rank": 8, "score": "angular"}),
+    ("dsa", {"delays": 2, "rank": 5, "score": "euclidean"}),
 ]
 EXACT = 5e-7
 """Angles near 0 keep half of the digits: arccos(1 - 1e-16) is 1e-8."""

@@ -13,6 +13,8 @@ CASES = [
     ("rsa", {"comparison": "pearson"}),
     ("dsa", {"delays": 2, "rank": 3}),
     ("dsa", {"delays": 2, "rank": None, "order": 1}),
+    ("dsa", {"delays": 2, "rank": 3, "score": "angular"}),
+    ("dsa", {"delays": 2, "rank": 3, "score": "euclidean"}),
 ]
 METRICS = [case for case in CASES if case[0] != "rsa"]
 """One minus a correlation has no triangle inequality."""
