@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from types import ModuleType
 
@@ -103,6 +105,48 @@ def test_blocks_do_not_change_the_result(comparator, wrap, rnn, monkeypatch) -> 
         monkeypatch.setattr(hankel, "BLOCK", block)
         np.testing.assert_allclose(sort(metric.features(states).values), expected, atol=1e-8)
     assert len(list(hankel._blocks(5, 57, 32))) == 3
+
+
+@pytest.mark.parametrize(("rank", "noise"), [(12, 0.0), (40, 0.0), (12, 0.1), (40, 0.1)])
+def test_few_directions_of_many_are_those_of_the_whole(rnn, monkeypatch, rank, noise) -> None:
+    """Block Lanczos against QR and SVD of all delay vectors."""
+    rng = np.random.default_rng(0)
+    states = rnn(0, trials=8, steps=120, units=60)
+    states = torch.from_numpy(states + noise * rng.normal(size=states.shape))
+    assert hankel.FEW * (rank + hankel.SPARE) < 10 * 60
+    found = hankel.hankel_operator(states, 10, 1, rank, 1e-8, "a network", 0.0)
+    monkeypatch.setattr(hankel, "FEW", 10**9)
+    expected = hankel.hankel_operator(states, 10, 1, rank, 1e-8, "a network", 0.0)
+    np.testing.assert_allclose(found.abs(), expected.abs(), atol=1e-6)  # up to the signs of coordinates
+    np.testing.assert_allclose(
+        sort(torch.linalg.eigvals(found)), sort(torch.linalg.eigvals(expected)), atol=1e-7
+    )
+
+
+def test_few_directions_of_fewer_are_counted(comparator, wrap) -> None:
+    system = linear([0.9 * np.exp(0.3j), 0.95 * np.exp(0.8j)], trials=8, steps=120, units=40)
+    assert hankel.FEW * (15 + hankel.SPARE) < 10 * 40
+    with pytest.raises(AnalysisError, match="have 4 directions"):
+        comparator("dsa", delays=10).features(wrap(system))
+
+
+MEMORY = """
+import resource, sys, torch
+from zoo.analysis.dynamics.hankel import hankel_operator
+states = torch.randn(10, 400, 100, generator=torch.Generator().manual_seed(0), dtype=torch.float64).cumsum(1)
+hankel_operator(states[:, :60], 4, 1, 10, 1e-8, "", 0.0)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+hankel_operator(states, int(sys.argv[1]), 1, 10, 1e-8, "", 0.0)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_delays() -> None:
+    """All delay vectors of 60 delays would take 164 MiB."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, "60"], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert int(done.stdout) < 60
 
 
 def test_more_delay_coordinates_than_rows(comparator, wrap, rnn) -> None:
