@@ -81,7 +81,8 @@ def fit() -> None:
         code = FIT.format(folder=str(Path(__file__).parent), side=side)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         seconds, memory, *values = done.stdout.split()
-        found[side] = float(seconds), float(memory), torch.tensor([complex(v) for v in values], dtype=torch.complex128)
+        spectrum = torch.tensor([complex(value) for value in values], dtype=torch.complex128)
+        found[side] = float(seconds), float(memory), spectrum
     (time_ours, memory_ours, a), (time_peer, memory_peer, b) = found["ours"], found["theirs"]
     apart = ((a[:, None] - b).abs().min(1).values / a.abs()).max()
     print("| | ours | peer | ratio |\n|---|---|---|---|")

@@ -59,7 +59,7 @@ class Alignments:
     pairs: Tensor
     """``[pair, 2]``."""
     residual: Tensor
-    """``[pair]``: ``‖A - C B Cᵀ‖`` at the best ``C`` found, in [0, 2]."""
+    """``[pair]``: ``‖A - C B Cᵀ‖`` at the best ``C`` found, in [0, 2]; infinite where every search failed."""
     bound: Tensor
     """``[pair]``: no ``C`` has a smaller residual, by the spectra of the symmetric and skew parts."""
     converged: Tensor
@@ -70,7 +70,8 @@ class Alignments:
     @property
     def angle(self) -> Tensor:
         """``[pair]``: ``arccos ⟨A, C B Cᵀ⟩`` in [0, π], without loss of digits near 0."""
-        return 2 * torch.asin((self.residual / 2).clamp(max=1))
+        angle = 2 * torch.asin((self.residual / 2).clamp(max=1))
+        return angle.where(torch.isfinite(self.residual), torch.nan)
 
 
 def align(
