@@ -201,9 +201,9 @@ def test_the_angle_of_a_turned_network_is_zero(comparator, wrap, rnn) -> None:
 def test_euclidean_scores_are_not_scaled(comparator, wrap, rnn) -> None:
     metric = comparator("dsa", delays=3, rank=8, score="euclidean")
     features = [metric.features(wrap(rnn(seed))) for seed in range(2)]
-    expected = align(torch.stack([f.values for f in features]), ONE_PAIR, rotations=True)
+    expected = align(torch.stack([f.values["operator"] for f in features]), ONE_PAIR, rotations=True)
     assert expected.rotation is not None
-    a, b = (f.values for f in features)
+    a, b = (f.values["operator"] for f in features)
     turn = expected.rotation[0]
     distance = float((a - turn @ b @ turn.mT).norm())
     assert metric.distance(*features) == pytest.approx(distance, rel=1e-6)
@@ -215,7 +215,7 @@ def test_operators_of_different_sizes_are_refused(comparator, wrap, rnn) -> None
         for rank in (4, 8)
     )
     metric = comparator("dsa", score="angular")
-    with pytest.raises(AnalysisError, match=r"'rank 4' has 4 delay coordinates, 'rank 8' has 8"):
+    with pytest.raises(AnalysisError, match=r"'rank 4' has 4 coordinates, 'rank 8' has 8"):
         metric.matrix([small, large])
 
 

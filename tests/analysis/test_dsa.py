@@ -54,7 +54,7 @@ def test_eigenvalues_of_a_linear_system_are_recovered(comparator, wrap) -> None:
     states = linear(true, trials=6, steps=40, units=4)  # fewer units than dimensions: delays make up for it
     expected = np.sort_complex(np.round([*true, *np.conj(true)], 9))
     for rank in (6, None):
-        found = comparator("dsa", delays=3, rank=rank, ridge=0.0).features(wrap(states)).values
+        found = comparator("dsa", delays=3, rank=rank, ridge=0.0).features(wrap(states)).values["eigenvalues"]
         np.testing.assert_allclose(sort(found), expected, atol=1e-6)
 
 
@@ -64,8 +64,8 @@ def test_steps_between_trials_are_no_transitions(comparator, wrap) -> None:
     states = linear(true, trials=50, steps=5, units=2)
     metric = comparator("dsa", delays=2, rank=2, ridge=0.0)
     expected = np.sort_complex(np.round([true[0], np.conj(true[0])], 9))
-    np.testing.assert_allclose(sort(metric.features(wrap(states)).values), expected, atol=1e-7)
-    joined = metric.features(wrap(states.reshape(1, 250, 2))).values
+    np.testing.assert_allclose(sort(metric.features(wrap(states)).values["eigenvalues"]), expected, atol=1e-7)
+    joined = metric.features(wrap(states.reshape(1, 250, 2))).values["eigenvalues"]
     assert np.abs(sort(joined) - expected).max() > 0.05
 
 
@@ -88,8 +88,9 @@ def test_operator_and_score_against_the_authors(
         theirs.append(model.A_v)
     metric = comparator("dsa", delays=delays, interval=interval, rank=rank, squared=True)
     ours = [metric.features(wrap(each)) for each in states]
-    for operator, features in zip(theirs, ours, strict=True):
-        np.testing.assert_allclose(sort(torch.linalg.eigvals(operator)), sort(features.values), atol=1e-8)
+    found = [features.values["eigenvalues"] for features in ours]
+    for operator, eigenvalues in zip(theirs, found, strict=True):
+        np.testing.assert_allclose(sort(torch.linalg.eigvals(operator)), sort(eigenvalues), atol=1e-8)
     score = authors.simdist.SimilarityTransformDist(score_method="wasserstein")
     values = metric.matrix(ours)
     for i, j in ((0, 1), (0, 2), (1, 2)):
@@ -100,10 +101,10 @@ def test_operator_and_score_against_the_authors(
 
 def test_blocks_do_not_change_the_result(comparator, wrap, rnn, monkeypatch) -> None:
     states, metric = wrap(rnn(0, trials=5)), comparator("dsa", delays=4, rank=10)
-    expected = sort(metric.features(states).values)
+    expected = sort(metric.features(states).values["eigenvalues"])
     for block in (1, 700, 5000):
         monkeypatch.setattr(hankel, "BLOCK", block)
-        np.testing.assert_allclose(sort(metric.features(states).values), expected, atol=1e-8)
+        np.testing.assert_allclose(sort(metric.features(states).values["eigenvalues"]), expected, atol=1e-8)
     assert len(list(hankel._blocks(5, 57, 32))) == 3
 
 
@@ -152,7 +153,7 @@ def test_memory_does_not_grow_with_the_delays() -> None:
 def test_more_delay_coordinates_than_rows(comparator, wrap, rnn) -> None:
     """A wide delay matrix: as many directions as rows."""
     states = rnn(0, trials=3, steps=14, units=8)  # 15 rows of 80 coordinates
-    assert len(comparator("dsa", delays=10, rank=6).features(wrap(states)).values) == 6
+    assert len(comparator("dsa", delays=10, rank=6).features(wrap(states)).values["eigenvalues"]) == 6
     with pytest.raises(AnalysisError, match=r"3 trials × 4 transitions for 15 delay coordinates"):
         comparator("dsa", delays=10, rank=None).features(wrap(states))
 
@@ -161,8 +162,8 @@ def test_single_precision_rounding_is_no_signal(comparator, wrap) -> None:
     """Without a rank, the directions of a noise-free system count, and not those of rounding."""
     states = linear([0.9 * np.exp(0.3j), 0.95 * np.exp(0.8j)], trials=8, steps=40, units=6)
     metric = comparator("dsa", delays=5, rank=None)
-    assert len(metric.features(wrap(states)).values) == 4
-    assert len(metric.features(wrap(states.astype(np.float32))).values) == 4
+    assert len(metric.features(wrap(states)).values["eigenvalues"]) == 4
+    assert len(metric.features(wrap(states.astype(np.float32))).values["eigenvalues"]) == 4
 
 
 def test_refusals_name_the_network_and_what_to_change(comparator, wrap, rnn) -> None:
@@ -254,7 +255,9 @@ def test_three_systems_differ_in_dynamics_and_not_in_geometry(three_systems, com
 def test_a_distance_that_is_not_finite_is_no_zero(comparator, wrap, rnn) -> None:
     metric = comparator("dsa", delays=4, rank=8)
     good = metric.features(wrap(rnn(0), name="good"))
-    bad = type(good)(good.values * float("nan"), good.trials, good.steps, "bad")
+    bad = type(good)(
+        {"eigenvalues": good.values["eigenvalues"] * float("nan")}, good.trials, good.steps, "bad"
+    )
     with pytest.raises(AnalysisError, match="dsa distance of 'good' and 'bad' is not finite"):
         metric.matrix([good, bad])
 

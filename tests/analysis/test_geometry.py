@@ -80,9 +80,12 @@ def test_rounding_breaks_no_ties(comparator, wrap) -> None:
 
 def test_rsa_conditions_are_evenly_spaced_and_capped(comparator, wrap, rnn) -> None:
     states = rnn(0)
-    assert comparator("rsa", conditions=7).features(wrap(states)).values.shape == (21,)
+    assert comparator("rsa", conditions=7).features(wrap(states)).values["dissimilarities"].shape == (21,)
     count = states.shape[0] * states.shape[1]
-    assert len(comparator("rsa", conditions=10**6).features(wrap(states)).values) == count * (count - 1) // 2
+    assert (
+        len(comparator("rsa", conditions=10**6).features(wrap(states)).values["dissimilarities"])
+        == count * (count - 1) // 2
+    )
 
 
 def test_rsa_says_when_correlations_are_undefined(comparator, wrap) -> None:
@@ -91,7 +94,9 @@ def test_rsa_says_when_correlations_are_undefined(comparator, wrap) -> None:
     states[0, 0] = 0
     with pytest.raises(AnalysisError, match=r"1 of 20 conditions of 'x' have the same value.*euclidean"):
         comparator("rsa").features(wrap(states, name="x"))
-    assert comparator("rsa", dissimilarity="euclidean").features(wrap(states)).values.shape == (190,)
+    assert comparator("rsa", dissimilarity="euclidean").features(wrap(states)).values[
+        "dissimilarities"
+    ].shape == (190,)
     with pytest.raises(AnalysisError, match="at least 3 conditions"):
         comparator("rsa", conditions=2).features(wrap(states))
     two_states = np.zeros((1, 2, 3))
@@ -101,12 +106,8 @@ def test_rsa_says_when_correlations_are_undefined(comparator, wrap) -> None:
     simplex = np.eye(4)[None]
     with pytest.raises(AnalysisError, match="equally dissimilar"):
         comparator("rsa", dissimilarity="euclidean").features(wrap(simplex))
-    assert (
-        comparator("rsa", dissimilarity="euclidean", comparison="cosine")
-        .features(wrap(simplex))
-        .values.norm()
-        == 1
-    )
+    metric = comparator("rsa", dissimilarity="euclidean", comparison="cosine")
+    assert metric.features(wrap(simplex)).values["dissimilarities"].norm() == 1
 
 
 @pytest.mark.parametrize("kind", ["cka", "procrustes", "rsa"])

@@ -102,7 +102,7 @@ def test_more_units_than_samples(kind, comparator, wrap) -> None:
     a, b = rng.normal(size=(2, 2, 5, 40))
     metric = comparator(kind)
     assert metric.distance(wrap(a), wrap(_orthogonal(a, rng))) <= EXACT
-    assert metric.features(wrap(a)).values.shape == (10, 10)
+    assert metric.features(wrap(a)).values["shape"].shape == (10, 10)
     wide, narrow = metric.distance(wrap(a), wrap(b)), comparator(kind).distance(wrap(a[..., :4]), wrap(b))
     assert 0.1 < wide < np.pi / 2
     assert 0.1 < narrow < np.pi / 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -21,8 +21,8 @@ S = TypeVar("S", bound=Any)
 class Features:
     """What a comparator keeps of one network."""
 
-    values: Tensor
-    """Whatever the comparator's ``pairwise`` works on."""
+    values: Mapping[str, Tensor]
+    """Whatever the comparator's ``pairwise`` works on, by name."""
     trials: int
     steps: int
     name: str = ""
@@ -47,6 +47,8 @@ class Comparator(ABC, Generic[S]):
 
     def __init__(self, spec: S) -> None:
         self.spec = spec
+        self.progress: Callable[[float], None] = lambda share: None
+        """Told now and then which share of the pairs is done."""
 
     # What a comparator gives ----------------------------------------------------------------
 
@@ -56,7 +58,7 @@ class Comparator(ABC, Generic[S]):
         """Name and unit of the distance, as on a colour bar: ``CKA angle (rad)``."""
 
     @abstractmethod
-    def extract(self, states: Tensor, source: Trajectories) -> Tensor:
+    def extract(self, states: Tensor, source: Trajectories) -> Mapping[str, Tensor]:
         """Features from float64 states ``[trial, time, unit]``, finite and not constant.
 
         ``source`` is where they came from, for whatever else is needed. Raises :class:`AnalysisError`
@@ -64,8 +66,8 @@ class Comparator(ABC, Generic[S]):
         """
 
     @abstractmethod
-    def pairwise(self, features: Sequence[Features]) -> Tensor:
-        """Distances ``[n, n]``; only those above the diagonal are read."""
+    def pairwise(self, features: Sequence[Features], pairs: Tensor) -> Mapping[str, Tensor]:
+        """``distance`` of ``pairs`` ``[pair, 2]``, and what else is known of each: name → ``[pair]``."""
 
     # What follows from it -------------------------------------------------------------------
 
@@ -87,7 +89,7 @@ class Comparator(ABC, Generic[S]):
         self.require(trajectories, trajectories.name)
         states = _checked(trajectories.states, f"{kind} cannot use the states of {called}")
         values = self.extract(states, trajectories)
-        if not bool(torch.isfinite(values).all()):
+        if not all(bool(torch.isfinite(value).all()) for value in values.values()):
             raise AnalysisError(
                 f"{kind} of {called} gave values that are not finite. "
                 "The states may be too large or nearly degenerate; scale them, or look at them first."
@@ -107,17 +109,31 @@ class Comparator(ABC, Generic[S]):
         found = [item if isinstance(item, Features) else self.features(item) for item in items]
         if len(found) < 2:
             raise AnalysisError(f"{self.spec.kind} compares at least two networks; {len(found)} given.")
+        pairs = np.stack(np.triu_indices(len(found), 1), 1)
+        values = np.zeros((len(found), len(found)))
+        values[pairs[:, 0], pairs[:, 1]] = values[pairs[:, 1], pairs[:, 0]] = self.measures(found, pairs)[
+            "distance"
+        ]
+        return values
+
+    def measures(self, features: Sequence[Features], pairs: np.ndarray) -> dict[str, np.ndarray]:
+        """What :meth:`pairwise` finds for ``pairs`` ``[pair, 2]``, float64 ``[pair]`` by name.
+
+        Raises what :meth:`matrix` does.
+        """
         if self.aligned:
-            self._check_alignment(found)
-        upper = self.pairwise(found).triu(1)
-        if not bool(torch.isfinite(upper).all()):
-            worst = torch.nonzero(~torch.isfinite(upper))[0].tolist()
-            pair = " and ".join(calling(found[index].name) for index in worst)
+            self._check_alignment(features)
+        device = next(iter(features[0].values.values())).device
+        found = self.pairwise(features, torch.from_numpy(pairs).to(device))
+        distance = found["distance"]
+        if not bool(torch.isfinite(distance).all()):
+            worst = pairs[int(torch.nonzero(~torch.isfinite(distance))[0])].tolist()
+            pair = " and ".join(calling(features[index].name) for index in worst)
             raise AnalysisError(
                 f"the {self.spec.kind} distance of {pair} is not finite. "
                 "Look at their states for values that are extremely large or small."
             )
-        return (upper + upper.T).cpu().numpy()
+        return {name: value.double().cpu().numpy() for name, value in found.items()}
 
     def _check_alignment(self, found: Sequence[Features]) -> None:
         first = found[0]

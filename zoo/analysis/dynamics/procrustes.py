@@ -9,7 +9,7 @@ searches from afresh. Many pairs go in a batch, in single precision; small resid
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -81,6 +81,7 @@ def align(
     starts: int = STARTS,
     rotations: bool = False,
     precision: torch.dtype = torch.float32,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Alignments:
     """Align pairs of operators, each by itself. The same arguments give the same result.
 
@@ -91,6 +92,7 @@ def align(
             better minima where there are many, in time that grows in proportion.
         rotations: Whether to keep the rotations, which takes ``n²`` numbers a pair.
         precision: Of the search; results are in double precision in any case.
+        progress: Told after each batch which share of the work is done.
 
     Raises:
         AnalysisError: Not square matrices, or one that is zero or not finite.
@@ -105,12 +107,17 @@ def align(
         turn, _ = found.improve(rows, fields, i, j, turn, precision)
         if rotations:
             kept[rows] = fields.basis[i] @ turn @ fields.basis[j].mT
+        progress(rows.stop / len(pairs))
     bound = fields.bound(*pairs.T)
     return Alignments(pairs, found.residual, bound, found.converged, kept if rotations else None)
 
 
 def align_all(
-    operators: Tensor, *, starts: int = STARTS, precision: torch.dtype = torch.float32
+    operators: Tensor,
+    *,
+    starts: int = STARTS,
+    precision: torch.dtype = torch.float32,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Alignments:
     """Align all pairs of a population, ``i < j``, each with the help of the others.
 
@@ -132,17 +139,17 @@ def align_all(
         torch.full((count, marks), torch.inf, dtype=torch.float64, device=operators.device),
         slot,
     )
-    for rows in _blocks(len(pairs), first, operators):
-        i, j = pairs[rows].T
-        turn = _search(fields, frames, i, j, first, precision)
-        turn, residual = found.improve(rows, fields, i, j, turn, precision)
-        ways.keep(i, j, turn, residual)
-    for turn_number in range(min(ROUNDS, (marks - 2) // DETOURS)):
-        for rows in _blocks(len(pairs), DETOURS, operators):
+    rounds = min(ROUNDS, (marks - 2) // DETOURS)
+    for number in range(rounds + 1):
+        for rows in _blocks(len(pairs), DETOURS if number else first, operators):
             i, j = pairs[rows].T
-            turn = ways.detours(fields, i, j, turn_number, precision)
+            if number:
+                turn = ways.detours(fields, i, j, number - 1, precision)
+            else:
+                turn = _search(fields, frames, i, j, first, precision)
             turn, residual = found.improve(rows, fields, i, j, turn, precision)
             ways.keep(i, j, turn, residual)
+            progress((number + rows.stop / len(pairs)) / (rounds + 1))
     return Alignments(pairs, found.residual, fields.bound(*pairs.T), found.converged)
 
 

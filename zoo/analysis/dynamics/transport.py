@@ -15,17 +15,16 @@ REPLICATED = 512
 """Up to this common multiple of two sizes, points are repeated; above, a linear programme is solved."""
 
 
-def transport_costs(clouds: Sequence[np.ndarray], order: int) -> np.ndarray:
-    """``W_order ** order`` between all pairs of clouds: ``[n, n]``, symmetric.
+def transport_costs(clouds: Sequence[np.ndarray], order: int, pairs: np.ndarray) -> np.ndarray:
+    """``W_order ** order`` of the pairs ``[pair, 2]`` of clouds, ``[pair]``; NaN where a point is not finite.
 
     Clouds are complex vectors, of equal lengths or not. Raises :class:`MissingDependencyError` without scipy.
     """
     optimize = need("scipy.optimize", "analysis", "The Wasserstein distance of eigenvalues")
-    costs = np.zeros((len(clouds), len(clouds)))
-    for i, a in enumerate(clouds):
-        for j in range(i + 1, len(clouds)):  # the one loop over pairs: each is a call into C
-            ground = np.abs(a[:, None] - clouds[j][None]) ** order
-            costs[i, j] = costs[j, i] = _cost(ground, optimize) if np.isfinite(ground).all() else np.nan
+    costs = np.empty(len(pairs))
+    for number, (i, j) in enumerate(pairs.tolist()):  # the one loop over pairs: each is a call into C
+        ground = np.abs(clouds[i][:, None] - clouds[j][None]) ** order
+        costs[number] = _cost(ground, optimize) if np.isfinite(ground).all() else np.nan
     return costs
 
 

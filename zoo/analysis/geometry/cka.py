@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -27,14 +27,14 @@ class CKA(Comparator[CKASpec]):
     def measure(self) -> str:
         return "CKA angle (rad)"
 
-    def extract(self, states: Tensor, source: Trajectories) -> Tensor:
-        """``[sample, coordinate]``, scaled so that the Gram matrix has unit norm."""
+    def extract(self, states: Tensor, source: Trajectories) -> Mapping[str, Tensor]:
+        """``shape`` ``[sample, coordinate]``, scaled so that the Gram matrix has unit norm."""
         shape = unit_shape(states)
-        return shape / torch.linalg.norm(shape.T @ shape).sqrt()
+        return {"shape": shape / torch.linalg.norm(shape.T @ shape).sqrt()}
 
-    def pairwise(self, features: Sequence[Features]) -> Tensor:
-        """``[n, n]`` angles in radians."""
-        similarity = features[0].values.new_zeros(len(features), len(features))
-        for i, others, covariance in cross_covariances(features):
-            similarity[i, others] = covariance.square().sum((1, 2))
-        return similarity.clamp(0, 1).acos()  # rounding may lead past 1; NaN stays NaN
+    def pairwise(self, features: Sequence[Features], pairs: Tensor) -> Mapping[str, Tensor]:
+        """Angles in radians."""
+        similarity = pairs.new_zeros(len(pairs), dtype=torch.float64)
+        for some, covariance in cross_covariances(features, pairs):
+            similarity[some] = covariance.square().sum((1, 2))
+        return {"distance": similarity.clamp(0, 1).acos()}  # rounding may lead past 1; NaN stays NaN

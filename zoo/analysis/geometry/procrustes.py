@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -26,13 +26,13 @@ class Procrustes(Comparator[ProcrustesSpec]):
     def measure(self) -> str:
         return "Procrustes angle (rad)"
 
-    def extract(self, states: Tensor, source: Trajectories) -> Tensor:
-        """``[sample, coordinate]``, centred and of unit norm."""
-        return unit_shape(states)
+    def extract(self, states: Tensor, source: Trajectories) -> Mapping[str, Tensor]:
+        """``shape`` ``[sample, coordinate]``, centred and of unit norm."""
+        return {"shape": unit_shape(states)}
 
-    def pairwise(self, features: Sequence[Features]) -> Tensor:
-        """``[n, n]`` angles in radians."""
-        similarity = features[0].values.new_zeros(len(features), len(features))
-        for i, others, covariance in cross_covariances(features):
-            similarity[i, others] = torch.linalg.svdvals(covariance).sum(-1)
-        return similarity.clamp(0, 1).acos()  # rounding may lead past 1; NaN stays NaN
+    def pairwise(self, features: Sequence[Features], pairs: Tensor) -> Mapping[str, Tensor]:
+        """Angles in radians."""
+        similarity = pairs.new_zeros(len(pairs), dtype=torch.float64)
+        for some, covariance in cross_covariances(features, pairs):
+            similarity[some] = torch.linalg.svdvals(covariance).sum(-1)
+        return {"distance": similarity.clamp(0, 1).acos()}  # rounding may lead past 1; NaN stays NaN

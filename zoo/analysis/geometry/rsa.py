@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -38,8 +38,8 @@ class RSA(Comparator[RSASpec]):
         names = {"spearman": "Spearman's ρ", "pearson": "Pearson's r", "cosine": "cosine"}
         return f"RSA dissimilarity (1 − {names[self.spec.comparison]})"
 
-    def extract(self, states: Tensor, source: Trajectories) -> Tensor:
-        """``[pair of conditions]``: the dissimilarities, ready for an inner product."""
+    def extract(self, states: Tensor, source: Trajectories) -> Mapping[str, Tensor]:
+        """``dissimilarities`` ``[pair of conditions]``: the dissimilarities, ready for an inner product."""
         name = calling(source.name)
         patterns = states.flatten(0, 1)
         count = min(self.spec.conditions, len(patterns))
@@ -60,7 +60,7 @@ class RSA(Comparator[RSASpec]):
                 f"all {count} conditions of {name} are equally dissimilar, so there is nothing to correlate. "
                 "Give other conditions or another site."
             )
-        return found / size
+        return {"dissimilarities": found / size}
 
     def _dissimilarities(self, patterns: Tensor, name: str) -> Tensor:
         """Between all pairs of conditions, the largest being 1."""
@@ -82,11 +82,11 @@ class RSA(Comparator[RSASpec]):
         largest = found.max()
         return found / largest if largest > 0 else found
 
-    def pairwise(self, features: Sequence[Features]) -> Tensor:
-        """``[n, n]``, one minus the correlations."""
-        device = features[0].values.device
-        vectors = torch.stack([feature.values.to(device) for feature in features])
-        return (1 - vectors @ vectors.T).clamp(0, 2)
+    def pairwise(self, features: Sequence[Features], pairs: Tensor) -> Mapping[str, Tensor]:
+        """One minus the correlations."""
+        vectors = torch.stack([each.values["dissimilarities"].to(pairs.device) for each in features])
+        i, j = pairs.T
+        return {"distance": (1 - vectors @ vectors.T)[i, j].clamp(0, 2)}
 
 
 def _ranks(values: Tensor) -> Tensor:

@@ -27,18 +27,16 @@ def unit_shape(states: Tensor) -> Tensor:
     return shape / torch.linalg.norm(shape)
 
 
-def cross_covariances(features: Sequence[Features]) -> Iterator[tuple[int, slice, Tensor]]:
-    """``XᵢᵀXⱼ`` for all ``j > i``, many ``j`` at a time: ``(i, j's, [j, width, width])``.
+def cross_covariances(features: Sequence[Features], pairs: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """``XᵢᵀXⱼ`` of the pairs, many at a time: ``(pairs, [pair, width, width])``.
 
     Shapes are padded with zero columns to one width, which changes neither singular values nor norms.
     """
-    device = features[0].values.device
-    width = max(feature.values.shape[1] for feature in features)
-    padded = torch.stack(
-        [torch.nn.functional.pad(f.values.to(device), (0, width - f.values.shape[1])) for f in features]
-    )
-    count, many = len(features), max(1, BLOCK // width**2)
-    for i in range(count - 1):
-        for start in range(i + 1, count, many):
-            others = slice(start, min(start + many, count))
-            yield i, others, padded[i].T @ padded[others]
+    shapes = [feature.values["shape"].to(pairs.device) for feature in features]
+    width = max(shape.shape[1] for shape in shapes)
+    padded = torch.stack([torch.nn.functional.pad(x, (0, width - x.shape[1])) for x in shapes])
+    many = max(1, BLOCK // max(width**2, padded[0].numel()))
+    for start in range(0, len(pairs), many):
+        some = slice(start, start + many)
+        i, j = pairs[some].T
+        yield some, padded[i].mT @ padded[j]
