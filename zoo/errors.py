@@ -119,6 +119,11 @@ class AnalysisError(ZooError, ValueError):
     """An analysis cannot be applied to what it was given."""
 
 
+def calling(name: str) -> str:
+    """How a message refers to a network."""
+    return repr(name) if name else "an unnamed network"
+
+
 def brief(value: Any, limit: int = 60) -> str:
     """A value as it may stand in a message: short, on one line, never failing."""
     try:

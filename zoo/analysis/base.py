@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.errors import AnalysisError
+from zoo.analysis.observe import observe
+from zoo.errors import AnalysisError, calling
 from zoo.models.trajectories import Trajectories
 
 S = TypeVar("S", bound=Any)
@@ -40,6 +41,8 @@ class Comparator(ABC, Generic[S]):
     """Fields of :class:`Trajectories` that must be there."""
     aligned: ClassVar[bool] = True
     """Whether sample (trial, time) of one network must be the same sample in every other."""
+    ragged: ClassVar[bool] = False
+    """Whether trials may differ in length (``source.lengths``)."""
     version: ClassVar[int] = 1
     """Raised when the numbers change, so that cached results are not taken for new ones."""
     invariances: tuple[str, ...] = ()
@@ -61,8 +64,8 @@ class Comparator(ABC, Generic[S]):
     def extract(self, states: Tensor, source: Trajectories) -> Mapping[str, Tensor]:
         """Features from float64 states ``[trial, time, unit]``, finite and not constant.
 
-        ``source`` is where they came from, for whatever else is needed. Raises :class:`AnalysisError`
-        where features cannot be had.
+        ``source`` holds whatever else is needed, observed in the same way as ``states``; its own states
+        are those that were given. Raises :class:`AnalysisError` where features cannot be had.
         """
 
     @abstractmethod
@@ -79,6 +82,12 @@ class Comparator(ABC, Generic[S]):
                     f"{self.spec.kind} needs the {part} of every network, and {calling(name)} has none. "
                     f"Give trajectories that hold {part}."
                 )
+        if trajectories.lengths is not None and not self.ragged:
+            raise AnalysisError(
+                f"{self.spec.kind} needs trials of one length, and those of {calling(name)} have "
+                f"{int(trajectories.lengths.min())} to {int(trajectories.lengths.max())} steps. Cut them to "
+                "the shortest, or use a metric of dynamics, such as dsa."
+            )
 
     def features(self, trajectories: Trajectories) -> Features:
         """What is compared of one network.
@@ -88,7 +97,9 @@ class Comparator(ABC, Generic[S]):
         kind, called = self.spec.kind, calling(trajectories.name)
         self.require(trajectories, trajectories.name)
         states = _checked(trajectories.states, f"{kind} cannot use the states of {called}")
-        values = self.extract(states, trajectories)
+        observed = observe(replace(trajectories, states=states), self.spec.observe)
+        states = observed.states
+        values = self.extract(states, replace(observed, states=trajectories.states))
         if not all(bool(torch.isfinite(value).all()) for value in values.values()):
             raise AnalysisError(
                 f"{kind} of {called} gave values that are not finite. "
@@ -145,11 +156,6 @@ class Comparator(ABC, Generic[S]):
                     f"{calling(other.name)} has {other.trials} × {other.steps}. Run both on the same task "
                     "and split, or compare them with a metric that needs no shared trials, such as dsa."
                 )
-
-
-def calling(name: str) -> str:
-    """How a message refers to a network."""
-    return repr(name) if name else "an unnamed network"
 
 
 def _checked(states: Any, complaint: str) -> Tensor:

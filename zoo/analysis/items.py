@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from zoo.analysis.base import calling
-from zoo.errors import AnalysisError, brief
-from zoo.models.trajectories import Trajectories
+from zoo.errors import AnalysisError, brief, calling
+from zoo.models.trajectories import Trajectories, is_ragged
 from zoo.registry import glob
-from zoo.specs.analyses.geometry import ComparatorSpec
+from zoo.specs.analyses.base import ComparatorSpec
 
 WHAT = (
     "Give names or globs, Trajectories, arrays [trial, time, unit], or networks; "
@@ -84,7 +83,7 @@ def _named(name: str, value: Any, spec: ComparatorSpec) -> Iterator[Item]:
     elif _is_network(value):
         label = getattr(getattr(value, "record", None), "name", name)  # members of one checkpoint share it
         yield Item(name, label, lambda: _run(value, spec))
-    elif isinstance(value, np.ndarray | Tensor):
+    elif isinstance(value, np.ndarray | Tensor) or is_ragged(value):
         yield Item(name, name, lambda: Trajectories.wrap(value, name=name))
     else:
         raise AnalysisError(f"{calling(name)} is {brief(value)}, which cannot be compared. {WHAT}.")

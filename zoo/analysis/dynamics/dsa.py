@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from zoo.analysis.base import Comparator, Features, calling
+from zoo.analysis.base import Comparator, Features
 from zoo.analysis.dynamics.hankel import hankel_operator
 from zoo.analysis.dynamics.procrustes import align, align_all
 from zoo.analysis.dynamics.scores import aligned_distances, spectral_distances, stacked_operators
+from zoo.errors import calling
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.dynamics import DSASpec
 

@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from zoo.analysis.base import Features, calling
+from zoo.analysis.base import Features
 from zoo.analysis.dynamics.procrustes import Alignments
 from zoo.analysis.dynamics.transport import transport_costs
-from zoo.errors import AnalysisError, ConvergenceWarning
+from zoo.errors import AnalysisError, ConvergenceWarning, calling
 
 
 def spectral_distances(features: Sequence[Features], pairs: Tensor, order: int, squared: bool) -> Tensor:

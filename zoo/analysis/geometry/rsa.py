@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from zoo.analysis.base import Comparator, Features, calling
-from zoo.errors import AnalysisError
+from zoo.analysis.base import Comparator, Features
+from zoo.errors import AnalysisError, calling
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.geometry import RSASpec
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from zoo.specs.analyses.geometry import ComparatorSpec
+from zoo.specs.analyses.base import ComparatorSpec
 from zoo.specs.base import Count, NonNegative
 
 

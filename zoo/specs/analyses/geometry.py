@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
+from zoo.specs.analyses.base import ComparatorSpec
 from zoo.specs.base import Count
-from zoo.specs.families import AnalysisSpec
-
-
-class ComparatorSpec(AnalysisSpec):
-    """What every comparator of trajectories can be told."""
-
-    site: Annotated[str, Field(min_length=1, max_length=100)] = "h"
-    """Which recorded site of the network is compared."""
-    trials: Count = 64
-    """Trials of the task to run, where networks are given by name."""
-    split: Annotated[str, Field(min_length=1, max_length=100)] = "test"
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Seed of those trials: all networks see the same ones."""
 
 
 class CKASpec(ComparatorSpec):

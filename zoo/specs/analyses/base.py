@@ -1,0 +1,47 @@
+"""What every comparator of trajectories can be told: what to run, and what of it to look at."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from zoo.specs.base import Count, NonNegative, Seed, Spec
+from zoo.specs.families import AnalysisSpec
+
+
+class ObservationSpec(Spec):
+    """What is seen of the states that a comparison is about, step by step in the order of the fields."""
+
+    skip: Annotated[int, Field(ge=0)] = 0
+    """Time steps left out at the beginning of each trial."""
+    every: Count = 1
+    """One time step of so many is kept."""
+    average: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    """A latent, such as ``condition``: the trials that share its value are averaged."""
+    units: Count | None = None
+    """So many units are seen, drawn without replacement."""
+    lift: Count | None = None
+    """So many channels are seen, each a random mixture of all units (normal weights of variance 1/units)."""
+    noise: NonNegative = 0.0
+    """Standard deviation of white noise added to every sample, in the unit of the states."""
+    standardise: Literal["trial", "all"] | None = None
+    """Zero mean and unit variance of each channel: over time within each trial, or over all samples."""
+    components: Count | None = None
+    """Principal components of all samples that are kept; they are centred."""
+    seed: Seed = 0
+    """Of units, lift and noise. Networks of one width have the same units and mixtures; noise differs."""
+
+
+class ComparatorSpec(AnalysisSpec):
+    """What every comparator of trajectories can be told."""
+
+    site: Annotated[str, Field(min_length=1, max_length=100)] = "h"
+    """Which recorded site of the network is compared."""
+    trials: Count = 64
+    """Trials of the task to run, where networks are given by name."""
+    split: Annotated[str, Field(min_length=1, max_length=100)] = "test"
+    seed: Seed = 0
+    """Seed of those trials: all networks see the same ones."""
+    observe: ObservationSpec = ObservationSpec()
+    """What is seen of the states."""
