@@ -115,6 +115,10 @@ class ConvergenceWarning(UserWarning):
     """A result that a longer search might improve."""
 
 
+class GeometryWarning(UserWarning):
+    """A comparison of dynamics that depends on geometry, too."""
+
+
 class AnalysisError(ZooError, ValueError):
     """An analysis cannot be applied to what it was given."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import subprocess
 import sys
@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import torch
 from examples import experiment
+from safetensors.torch import load_file, save_file
 
-from zoo.analysis import DistanceMatrix, compare
+from zoo.analysis import compare
 from zoo.analysis.base import Comparator
 from zoo.errors import AnalysisError, MissingDependencyError, RegistryError, SpecError, UnknownNameError
 from zoo.hub import Reference, load
 from zoo.models.trajectories import Trajectories
-from zoo.network import build
+from zoo.network import Network, build
 from zoo.specs.analyses.dynamics import DSASpec
 from zoo.specs.analyses.geometry import ProcrustesSpec
 from zoo.training.train import train
@@ -178,43 +179,88 @@ def test_metrics_and_parameters(rnn) -> None:
         compare(items, "cka", delays=3)
     with pytest.raises(SpecError, match="order 2"):
         compare(items, DSASpec(**FAST), order=1, squared=True)
-    with pytest.raises(AnalysisError, match=r"the metric is 3; .*cka, dsa, procrustes, rsa"):
+    with pytest.raises(AnalysisError, match=r"the metric is 3; .*cka, dsa, .*procrustes, rsa"):
         compare(items, 3)  # type: ignore[arg-type]
     assert compare(items, DSASpec(rank=4), delays=3).spec == DSASpec(**FAST)
     assert compare(items, ProcrustesSpec()).measure == "Procrustes angle (rad)"
 
 
-def test_a_result_is_kept_and_taken_again(rnn, zoo_home, calls) -> None:
+def test_what_was_found_is_taken_again(rnn, calls) -> None:
     items = {"a": rnn(0), "b": rnn(1), "c": rnn(2)}
     first = compare(items, **FAST)
-    assert len(calls) == 3
-    (file,) = (zoo_home / "cache" / "analysis").iterdir()
-    assert DistanceMatrix.from_json(file).names == first.names
+    assert calls == ["a", "b", "c"]
     renamed = compare(dict(zip("xyz", items.values(), strict=True)), labels=["l", "l", "m"], **FAST)
-    assert len(calls) == 3
     assert (renamed.names, renamed.labels) == (("x", "y", "z"), ("l", "l", "m"))
     np.testing.assert_array_equal(renamed.values, first.values)
-    compare({**items, "c": rnn(2) + 1e-9}, **FAST)
-    assert len(calls) == 6, "other states are another result"
+    turned = compare(dict(reversed(items.items())), **FAST)
+    np.testing.assert_array_equal(turned.values, first.values[::-1, ::-1])
+    np.testing.assert_array_equal(compare([rnn(2), rnn(0)], **FAST).values[0, 1], first.values[0, 2])
+    assert len(calls) == 3
     compare(items, delays=3, rank=5)
-    assert len(calls) == 9, "and so are other parameters"
-    compare(dict(reversed(items.items())), **FAST)
-    assert len(calls) == 12
+    assert len(calls) == 6, "other parameters are another result"
     compare(items, cache=False, **FAST)
-    assert len(calls) == 15
+    assert len(calls) == 9
+
+
+@pytest.mark.parametrize("fields", [{}, {"score": "angular"}])
+def test_one_more_network_costs_one_more_row(rnn, calls, monkeypatch, fields) -> None:
+    items = {str(seed): rnn(seed) for seed in range(5)}
+    before = compare(items, **FAST, **fields)
+    asked: list[Any] = []
+    original = Comparator.measures
+
+    def counted(self: Any, features: Any, pairs: Any) -> Any:
+        asked.append(pairs.tolist())
+        return original(self, features, pairs)
+
+    monkeypatch.setattr(Comparator, "measures", counted)
+    after = compare({**items, "new": rnn(5)}, **FAST, **fields)
+    assert calls[5:] == ["new"], "features are kept, too"
+    assert asked == [[[k, 5] for k in range(5)]]
+    np.testing.assert_array_equal(after.values[:5, :5], before.values)
+    alone = compare({**items, "new": rnn(5)}, cache=False, **FAST, **fields)
+    np.testing.assert_allclose(after.values, alone.values, atol=1e-3)
+    assert set(after.details) == ({"residual", "bound", "converged"} if fields else set())
+    for table in after.details.values():
+        assert np.isnan(table.diagonal()).all()
+        assert np.isfinite(table[~np.eye(6, dtype=bool)]).all()
+
+
+def test_the_same_activity_under_two_names(rnn, calls) -> None:
+    values = compare({"a": rnn(0), "b": rnn(0), "c": rnn(1)}, **FAST).values
+    again = compare({"c": rnn(1), "b": rnn(0), "a": rnn(0)}, **FAST).values
+    assert calls == ["a", "c"]
+    np.testing.assert_array_equal(values, again[::-1, ::-1])
+    assert values[0, 1] < 1e-12 < values[0, 2]
+
+
+def test_published_networks_are_known_without_running_them(published, monkeypatch) -> None:
+    first = compare("tiny-*/*", "cka", trials=5)
+    monkeypatch.setattr(Network, "trajectories", lambda *_, **__: pytest.fail("was run"))
+    again = compare("tiny-*/*", "cka", trials=5)
+    np.testing.assert_array_equal(again.values, first.values)
+    assert again.origins == first.origins
+    assert len(set(first.origins)) == 3
 
 
 def test_a_cache_that_is_damaged_or_out_of_reach_costs_no_result(rnn, zoo_home, calls, monkeypatch) -> None:
-    items = {"a": rnn(0), "b": rnn(1)}
+    items = {"a": rnn(0), "b": rnn(1), "c": rnn(2)}
     first = compare(items, **FAST)
-    (file,) = (zoo_home / "cache" / "analysis").iterdir()
-    whole = file.read_text()
-    for damage in ("", whole[: len(whole) // 2], "{}", whole.replace('"values": [', '"values": [[0.0], ')):
-        file.write_text(damage)
+    (folder,) = (zoo_home / "cache" / "analysis").iterdir()
+    files = {file: file.read_bytes() for file in folder.iterdir()}
+    assert len(files) == 4
+    for damage in (lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"{}" + data):
+        for file, data in files.items():
+            file.write_bytes(damage(data))
         calls.clear()
         np.testing.assert_array_equal(compare(items, **FAST).values, first.values)
-        assert len(calls) == 2
-        assert json.loads(file.read_text()) == json.loads(whole), "it is written again"
+        assert len(calls) == 3
+        assert {file: file.read_bytes() for file in folder.iterdir()} == files, "it is written again"
+    table = load_file(folder / "pairs.safetensors")
+    for name, value in (("distance", -1.0), ("distance", math.inf), ("other", 0.0)):
+        wrong = torch.full((3, 3), value, dtype=torch.float64)
+        save_file({**table, name: wrong}, folder / "pairs.safetensors")
+        np.testing.assert_array_equal(compare(items, **FAST).values, first.values)
     blocked = zoo_home / "blocked"
     blocked.write_text("a file where a folder should be")
     monkeypatch.setenv("ZOO_HOME", str(blocked))

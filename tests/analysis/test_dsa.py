@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from zoo.analysis.dynamics import hankel
+from zoo.analysis.dynamics.ranks import automatic_delays
 from zoo.analysis.matrix import DistanceMatrix
 from zoo.errors import AnalysisError
 from zoo.models.trajectories import Trajectories
@@ -150,11 +151,94 @@ def test_memory_does_not_grow_with_the_delays() -> None:
     assert int(done.stdout) < 60
 
 
+@pytest.mark.parametrize(("delays", "rank"), [(4, 10), (4, None), (10, 12)])
+def test_trials_of_different_lengths(comparator, wrap, rnn, delays, rank) -> None:
+    """Padding adds nothing: the same as the regression over all transitions."""
+    units = 60 if delays == 10 else 8
+    whole = rnn(0, trials=6, steps=120, units=units)
+    lengths = [120, 60, 100, 45, 80, 120]
+    trials = [trial[:length] for trial, length in zip(whole, lengths, strict=True)]
+    vectors = [np.lib.stride_tricks.sliding_window_view(t, delays, 0)[..., ::-1] for t in trials]
+    rows = [v.transpose(0, 2, 1).reshape(len(v), -1) for v in vectors]
+    u, size, _ = np.linalg.svd(np.concatenate(rows), full_matrices=False)
+    u = u[:, : rank or int((size > size[0] * 1e-12).sum())]
+    parts = np.split(u, np.cumsum([len(r) for r in rows])[:-1])
+    old, new = (np.concatenate(x) for x in zip(*((p[:-1], p[1:]) for p in parts), strict=True))
+    expected = torch.from_numpy(np.linalg.solve(old.T @ old + 1e-8 * np.eye(old.shape[1]), old.T @ new))
+    found = comparator("dsa", delays=delays, rank=rank).features(wrap(trials)).values["eigenvalues"]
+    np.testing.assert_allclose(sort(found), sort(torch.linalg.eigvals(expected)), atol=1e-7)
+
+
+def test_a_trial_that_is_too_short_for_its_delays(comparator, wrap, rnn) -> None:
+    trials = [rnn(0)[0], rnn(0)[1, :10]]
+    with pytest.raises(AnalysisError, match=r"at least 11 steps.*'short' have 10"):
+        comparator("dsa", delays=10, rank=3).features(wrap(trials, name="short"))
+    with pytest.raises(AnalysisError, match=r"cka needs trials of one length.* have 10 to 60 steps"):
+        comparator("cka").features(wrap(trials))
+    with pytest.raises(AnalysisError, match="cannot be chosen automatically, as its trials differ"):
+        comparator("dsa", delays="automatic").features(wrap(trials))
+
+
+def test_delays_may_be_chosen_automatically(comparator, wrap, rnn) -> None:
+    states = rnn(0, trials=20, steps=100)
+    delays = automatic_delays(torch.from_numpy(states))
+    chosen = comparator("dsa", delays="automatic", rank=8).features(wrap(states))
+    set_by_hand = comparator("dsa", delays=delays, rank=8).features(wrap(states))
+    assert torch.equal(chosen.values["eigenvalues"], set_by_hand.values["eigenvalues"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "theirs"),
+    [
+        ({"variance": 0.95}, {"rank_explained_variance": 0.95}),
+        ({"above": 3.0}, {"rank_thresh": 3.0}),
+        (None, {}),
+    ],
+)
+def test_rules_for_the_rank_against_the_authors(authors, double, comparator, wrap, rnn, rule, theirs) -> None:
+    states = rnn(0, trials=8)
+    model = authors.dmd.DMD(states, n_delays=4, lamb=1e-8, **theirs)
+    model.fit()
+    found = comparator("dsa", delays=4, rank=rule).features(wrap(states)).values["eigenvalues"]
+    np.testing.assert_allclose(sort(found), sort(torch.linalg.eigvals(model.A_v)), atol=1e-7)
+
+
+@pytest.mark.parametrize("rank", [3, 5, 12])
+def test_reduced_rank_regression_against_the_authors(authors, double, comparator, wrap, rnn, rank) -> None:
+    """Theirs keeps all coordinates, and so adds eigenvalues of 0."""
+    states = rnn(0, trials=8, units=20)
+    model = authors.dmd.DMD(states, n_delays=1, lamb=1e-8, reduced_rank_reg=True, rank=rank)
+    model.fit()
+    metric = comparator("dsa", delays=1, rank=rank, regression="reduced-rank")
+    found = metric.features(wrap(states)).values["eigenvalues"]
+    expected = torch.linalg.eigvals(model.A_v)
+    kept = expected[expected.abs().argsort(descending=True)[: len(found)]]
+    assert expected.abs().sort(descending=True).values[len(found) :].max() < 1e-6
+    np.testing.assert_allclose(sort(found), sort(kept), atol=1e-7)
+
+
+def test_reduced_rank_is_refused_where_it_would_be_arbitrary(comparator, wrap, rnn) -> None:
+    """Whatever was before is predicted exactly, so that no few of its directions are better than others."""
+    metric = comparator("dsa", delays=4, rank=5, regression="reduced-rank")
+    with pytest.raises(AnalysisError, match=r"rank 5 for 'x' would cut through .* equally well.* at least"):
+        metric.features(wrap(rnn(0), name="x"))
+
+
+def test_the_hard_threshold_finds_the_directions_above_noise(comparator, wrap) -> None:
+    system = linear([0.97 * np.exp(0.3j), 0.95 * np.exp(0.8j)], trials=30, steps=40, units=40)
+    noisy = system + 0.02 * system.std() * np.random.default_rng(0).normal(size=system.shape)
+    metric = comparator("dsa", delays=1, rank="hard-threshold")
+    assert len(metric.features(wrap(noisy)).values["eigenvalues"]) == 4
+    noise = np.random.default_rng(0).normal(size=system.shape)
+    with pytest.raises(AnalysisError, match=r"keeps nothing of 'noise'.* looks like noise"):
+        metric.features(wrap(noise, name="noise"))
+
+
 def test_more_delay_coordinates_than_rows(comparator, wrap, rnn) -> None:
     """A wide delay matrix: as many directions as rows."""
     states = rnn(0, trials=3, steps=14, units=8)  # 15 rows of 80 coordinates
     assert len(comparator("dsa", delays=10, rank=6).features(wrap(states)).values["eigenvalues"]) == 6
-    with pytest.raises(AnalysisError, match=r"3 trials × 4 transitions for 15 delay coordinates"):
+    with pytest.raises(AnalysisError, match=r"3 trials with 12 transitions for 15 delay coordinates"):
         comparator("dsa", delays=10, rank=None).features(wrap(states))
 
 

@@ -131,6 +131,7 @@ def test_a_failing_claim_is_exit_code_3(spec: Path) -> None:
         (["compare", "dsa-rnn-flipflop/*", "-p", "rnk=3"], "rank"),
         (["compare", "dsa-rnn-flipflop/*", "-p", "site=c"], "site"),
         (["compare", "dsa-rnn-flipflop"], "two"),
+        (["compare", "dsa-rnn-flipflop/*", "--metric", "cka", "--test"], "no two groups"),
         (["reproduce", "dsb"], "'dsa'"),
         (["schema", "experimant"], "'experiment'"),
         (["validate", "no-such-spec"], "no-such-spec"),
@@ -203,6 +204,15 @@ def test_interrupting_a_training_keeps_it(spec: Path) -> None:
     assert "interrupted" in err
     assert not list(home.glob("runs/*/result.json"))
     assert list(home.glob("runs/*/state.ckpt"))
+
+
+def test_labels_are_tested() -> None:
+    names = ("dsa-rnn-flipflop/*", "dsa-gru-flipflop/*")
+    found = answer("compare", *names, "--metric", "procrustes", "-p", "trials=8", "--test")["test"]
+    assert (found["statistic"], found["exact"], found["permutations"]) == ("silhouette", True, 70)
+    assert found["p"] == pytest.approx(2 / 70)
+    shown = zoo("compare", *names, "--metric", "procrustes", "-p", "trials=8", "--test").stdout
+    assert "p = 0.0286 (all 70 permutations)" in shown
 
 
 def test_help_and_completion() -> None:

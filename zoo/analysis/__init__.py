@@ -5,7 +5,18 @@ and ``viz`` and are imported where they are used.
 """
 
 from zoo.analysis.base import Comparator, Features
+from zoo.analysis.bootstrap import Bootstrap, bootstrap
 from zoo.analysis.compare import compare
+from zoo.analysis.dynamics.choosing import Sweep, sweep
 from zoo.analysis.matrix import DistanceMatrix
 
-__all__ = ["Comparator", "DistanceMatrix", "Features", "compare"]
+__all__ = [
+    "Bootstrap",
+    "Comparator",
+    "DistanceMatrix",
+    "Features",
+    "Sweep",
+    "bootstrap",
+    "compare",
+    "sweep",
+]

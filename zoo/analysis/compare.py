@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, TaskID
 
-import zoo
-from zoo import paths, registry
+from zoo import registry
 from zoo.analysis.base import Comparator, Features
 from zoo.analysis.items import Item, content, gather
 from zoo.analysis.matrix import DistanceMatrix
+from zoo.analysis.store import Store
 from zoo.errors import AnalysisError, brief
 from zoo.models.trajectories import Trajectories
-from zoo.specs.analyses.geometry import ComparatorSpec
-from zoo.specs.base import canonical_json
+from zoo.specs.analyses.base import ComparatorSpec
 from zoo.specs.families import AnalysisSpec
 from zoo.specs.problems import validate
+
+T = TypeVar("T")
 
 
 def compare(
@@ -44,8 +42,8 @@ def compare(
         labels: The group of each network: a list in their order, or a mapping from label to patterns of
             names. Without it, the name of the checkpoint.
         progress: A bar on standard error.
-        cache: Keep the result under ``$ZOO_HOME`` and take it from there when the states, the
-            parameters and the comparator are the same.
+        cache: Keep what is found under ``$ZOO_HOME``, and take from there what was found before of the
+            same networks with the same parameters: one more network costs one more row.
         parameters: Fields of the metric's spec, such as ``rank=10``.
 
     Raises:
@@ -55,45 +53,120 @@ def compare(
         UnknownNameError: A name or a glob that stands for nothing.
         MissingDependencyError: The metric needs a library that is not installed.
     """
-    spec = _spec(metric, parameters)
-    comparator = registry.implementation("analyses", spec.kind)(spec)
-    if not isinstance(spec, ComparatorSpec) or not isinstance(comparator, Comparator):
-        raise AnalysisError(f"the analysis {spec.kind!r} does not compare networks; choose another metric.")
+    comparator = comparator_of(metric, parameters)
+    spec = comparator.spec
     found = gather(items, spec, labels)
-    runs: list[Trajectories] = []
-    for item in _shown(found, progress, "running networks"):
-        runs.append(item.open())
-        comparator.require(runs[-1], item.name)
-    states = [content(run, comparator.requires) for run in runs]
-    result = DistanceMatrix(
+    with Bars(progress) as bars:
+        networks = _Networks(found, comparator, Store(comparator) if cache else None, bars)
+        measures = networks.measures()
+    distances = measures.pop("distance")
+    np.fill_diagonal(distances, 0.0)
+    return DistanceMatrix(
         names=tuple(item.name for item in found),
-        values=np.zeros((len(found), len(found))),
+        values=distances,
         labels=tuple(item.label for item in found),
         spec=spec,
-        origins=tuple(run.origin or digest for run, digest in zip(runs, states, strict=True)),
+        origins=tuple(networks.origins),
         measure=comparator.measure,
+        details=measures,
     )
-    key = {"spec": spec.plain(), "states": states, "version": [zoo.__version__, comparator.version]}
-    file = (
-        paths.home()
-        / "cache"
-        / "analysis"
-        / f"{hashlib.sha256(canonical_json(key).encode()).hexdigest()}.json"
-    )
-    values = _cached(file, len(found)) if cache else None
-    if values is None:
-        features: list[Features] = []
-        for item in _shown(found, progress, f"{spec.kind}: features"):
-            features.append(comparator.features(replace(runs.pop(0), name=item.name)))
-        values = comparator.matrix(features)
-    result = replace(result, values=values)
-    if cache:
-        with contextlib.suppress(OSError):  # a full or read-only disk must not cost the result
-            result.to_json(file)
-    return result
 
 
-def _spec(metric: str | AnalysisSpec, parameters: Mapping[str, Any]) -> AnalysisSpec:
+class _Networks:
+    """The networks of one comparison, of which only those are run that are in a pair not yet known."""
+
+    def __init__(
+        self, items: Sequence[Item], comparator: Comparator[Any], store: Store | None, bars: Bars
+    ) -> None:
+        self.items = items
+        self.comparator = comparator
+        self.store = store
+        self.bars = bars
+        self.runs: dict[int, Trajectories] = {}
+        self.digests: list[str] = []
+        self.origins: list[str] = []
+        for number, item in enumerate(bars.over(items, "looking at networks")):
+            identity = item.identity()
+            if identity is None:  # what has no name is known by its states
+                run = self.runs[number] = item.open()
+                comparator.require(run, item.name)
+                digest = content(run, comparator.requires)
+                identity = run.origin or digest, digest
+            self.origins.append(identity[0])
+            self.digests.append(identity[1])
+
+    def measures(self) -> dict[str, np.ndarray]:
+        """``[n, n]`` by name: what was known, and what is computed now."""
+        count = len(self.items)
+        known = self.store.pairs(self.digests) if self.store else {}
+        todo = np.triu(np.isnan(known["distance"]) if "distance" in known else np.ones((count, count)), 1)
+        pairs = np.argwhere(todo)
+        if not len(pairs):
+            return known
+        needed = np.unique(pairs)
+        features = [self._features(k) for k in self.bars.over(needed.tolist(), f"{self.kind}: features")]
+        self.comparator.progress = self.bars.start(f"{self.kind}: {len(pairs)} pairs")
+        found = self.comparator.measures(features, np.searchsorted(needed, pairs))
+        i, j = pairs.T
+        tables = {}
+        for name, values in found.items():
+            table = tables[name] = known.get(name, np.full((count, count), np.nan))
+            table[i, j] = table[j, i] = values
+        if self.store:
+            self.store.keep_pairs(self.digests, tables)
+        return tables
+
+    def _features(self, number: int) -> Features:
+        item, digest = self.items[number], self.digests[number]
+        kept = self.store.features(digest, item.name) if self.store else None
+        if kept is not None:
+            return kept
+        run = self.runs.pop(number, None) or item.open()
+        found = self.comparator.features(replace(run, name=item.name))
+        if self.store:
+            self.store.keep_features(digest, found)
+        return found
+
+    @property
+    def kind(self) -> str:
+        return str(self.comparator.spec.kind)
+
+
+class Bars:
+    """Progress bars on standard error, one after the other; none where there is no terminal."""
+
+    def __init__(self, shown: bool) -> None:
+        console = Console(stderr=True)
+        self.progress = Progress(console=console, transient=True, disable=not (shown and console.is_terminal))
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def start(self, what: str) -> Callable[[float], None]:
+        """A new bar, instead of the last one; call what is returned with the share that is done."""
+        if self.task is not None:
+            self.progress.remove_task(self.task)
+        task = self.task = self.progress.add_task(what, total=1.0)
+        return lambda share: self.progress.update(task, completed=share)
+
+    def over(self, things: Sequence[T], what: str) -> Iterator[T]:
+        """The things, with a bar that goes on with each."""
+        advance = self.start(what)
+        for number, thing in enumerate(things):
+            yield thing
+            advance((number + 1) / len(things))
+
+
+def comparator_of(metric: str | AnalysisSpec, parameters: Mapping[str, Any]) -> Comparator[Any]:
+    """The comparator of a kind, or of a spec, with some of its fields replaced.
+
+    Raises what :func:`compare` does for the metric and its parameters.
+    """
     if isinstance(metric, AnalysisSpec):
         kind, base = type(metric), dict(metric)
     elif isinstance(metric, str):
@@ -103,18 +176,8 @@ def _spec(metric: str | AnalysisSpec, parameters: Mapping[str, Any]) -> Analysis
             f"the metric is {brief(metric)}; give its spec, or the name of one: "
             f"{', '.join(registry.kinds('analyses'))}."
         )
-    return validate(kind, {**base, **parameters})
-
-
-def _cached(file: Path, count: int) -> np.ndarray | None:
-    """The values of an earlier result, or none where there is none that can be read whole."""
-    try:
-        values = DistanceMatrix.from_json(file).values
-    except AnalysisError:
-        return None
-    return values if len(values) == count else None
-
-
-def _shown(items: Sequence[Item], progress: bool, what: str) -> Iterable[Item]:
-    console = Console(stderr=True)
-    return track(items, what, console=console, transient=True) if progress and console.is_terminal else items
+    spec = validate(kind, {**base, **parameters})
+    comparator = registry.implementation("analyses", spec.kind)(spec)
+    if not isinstance(spec, ComparatorSpec) or not isinstance(comparator, Comparator):
+        raise AnalysisError(f"the analysis {spec.kind!r} does not compare networks; choose another metric.")
+    return comparator

@@ -1,30 +1,66 @@
-"""Points in the plane whose distances are those of a matrix, as nearly as can be; and what they separate."""
+"""Points whose distances are those of a matrix, as nearly as can be; and what they separate."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from zoo.analysis.extras import need
+from zoo.analysis.statistics import companions, separation
+from zoo.errors import AnalysisError
 
 
-def embed(distances: np.ndarray, steps: int = 500, tolerance: float = 1e-9) -> tuple[np.ndarray, float]:
-    """Metric multidimensional scaling: points ``[n, 2]`` and Kruskal's stress-1.
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """Classical scaling of a matrix of distances."""
 
-    Classical scaling, then SMACOF (Guttman transforms, de Leeuw 1977) from there. It draws no random
-    number, so the same matrix gives the same map; the sign of each axis is that of its farthest point.
+    points: np.ndarray
+    """``[n, dimensions]``, centred on their principal axes."""
+    eigenvalues: np.ndarray
+    """``[n]``, falling: the inertia along each axis; negative ones where distances are not Euclidean."""
+    share: float
+    """Of the sum of positive eigenvalues, what the points show; 1 where all distances are 0."""
+
+
+def classical_scaling(distances: np.ndarray, dimensions: int = 2) -> Scaling:
+    """Torgerson's scaling: principal coordinates of ``[n, n]`` distances, exact where these are Euclidean.
+
+    The sign of each axis is that of its farthest point. Raises :class:`AnalysisError` for less than one
+    dimension.
+    """
+    if dimensions < 1:
+        raise AnalysisError(f"points in {dimensions} dimensions show nothing. Give at least 1.")
+    count, largest = len(distances), float(distances.max())
+    points = np.zeros((count, dimensions))
+    if largest == 0:
+        return Scaling(points, np.zeros(count), 1.0)
+    squares = np.square(distances / largest)
+    means = squares.mean(0)
+    values, vectors = np.linalg.eigh(-0.5 * (squares - means - means[:, None] + means.mean()))
+    values, vectors = values[::-1], vectors[:, ::-1]
+    inertia = values.clip(0)
+    leading = vectors[:, :dimensions] * np.sqrt(inertia[:dimensions])
+    points[:, : leading.shape[1]] = leading
+    share = float(inertia[:dimensions].sum() / inertia.sum())
+    return Scaling(_signed(points) * largest, values * largest * largest, share)
+
+
+def embed(
+    distances: np.ndarray, dimensions: int = 2, steps: int = 500, tolerance: float = 1e-9
+) -> tuple[np.ndarray, float]:
+    """Metric multidimensional scaling: points ``[n, dimensions]`` and Kruskal's stress-1.
+
+    :func:`classical_scaling`, then SMACOF (Guttman transforms, de Leeuw 1977) from there. It draws no
+    random number, so the same matrix gives the same map; the sign of each axis is that of its farthest
+    point.
     """
     count, largest = len(distances), float(distances.max())
+    points = classical_scaling(distances, dimensions).points
     if largest == 0:
-        return np.zeros((count, 2)), 0.0
-    target = distances / largest
-    centre = np.eye(count) - 1 / count
-    values, vectors = np.linalg.eigh(-0.5 * centre @ target**2 @ centre)
-    points = np.zeros((count, 2))
-    leading = vectors[:, :-3:-1] * np.sqrt(values[:-3:-1].clip(0))
-    points[:, : leading.shape[1]] = leading
+        return points, 0.0
+    target, points = distances / largest, points / largest
     points += 1e-9 * np.arange(count)[:, None]  # coinciding points could never part
     stress = np.inf
     for _ in range(steps):
@@ -35,12 +71,17 @@ def embed(distances: np.ndarray, steps: int = 500, tolerance: float = 1e-9) -> t
         ratio = np.divide(target, found, out=np.zeros_like(target), where=found > 0)
         points = (np.diag(ratio.sum(1)) - ratio) @ points / count
     found = _between(points)
-    _, _, axes = np.linalg.svd(points - points.mean(0), full_matrices=False)
-    points = (points - points.mean(0)) @ axes.T
-    points *= np.sign(points[np.abs(points).argmax(0), [0, 1]] + 1e-300)
+    points = points - points.mean(0)
+    points = _signed(points @ np.linalg.eigh(points.T @ points).eigenvectors[:, ::-1])
     return points * largest, float(
         np.sqrt(np.square(found - target).sum() / max(np.square(found).sum(), 1e-300))
     )
+
+
+def _signed(points: np.ndarray) -> np.ndarray:
+    """Each axis turned so that its farthest point is positive."""
+    farthest = np.take_along_axis(points, np.abs(points).argmax(0)[None], 0)
+    return np.where(farthest < 0, -points, points)
 
 
 def _between(points: np.ndarray) -> np.ndarray:
@@ -49,27 +90,20 @@ def _between(points: np.ndarray) -> np.ndarray:
 
 def group_statistics(distances: np.ndarray, labels: Sequence[str]) -> dict[str, float]:
     """How well a matrix separates labels; see :meth:`zoo.analysis.DistanceMatrix.statistics`."""
-    sizes = Counter(labels)
-    members = [index for index, label in enumerate(labels) if sizes[label] > 1]
-    kept = np.array([labels[index] for index in members])
-    if len(set(kept)) < 2:
+    members, codes = companions(labels)
+    if not len(members):
         return {}
     model = need("sklearn.svm", "analysis", "Decoding labels from distances")
     selection = need("sklearn.model_selection", "analysis", "Decoding labels from distances")
-    metrics = need("sklearn.metrics", "analysis", "The silhouette of labels")
     among = distances[np.ix_(members, members)]
     points, _ = embed(among)
     size = np.sqrt(np.square(points).mean())
     # A support vector machine is not scale-free, distances are: W₂² of 1e-3 must count like angles of 1.
     hits = selection.cross_val_score(
-        model.SVC(kernel="linear"), points / size if size > 0 else points, kept, cv=selection.LeaveOneOut()
+        model.SVC(kernel="linear"), points / size if size > 0 else points, codes, cv=selection.LeaveOneOut()
     )
-    same = kept[:, None] == kept[None]
-    pairs = ~np.eye(len(kept), dtype=bool)
     return {
         "decoding": float(hits.mean()),
-        "chance": max(Counter(kept.tolist()).values()) / len(kept),
-        "silhouette": float(metrics.silhouette_score(among, kept, metric="precomputed")),
-        "within": float(among[same & pairs].mean()),
-        "between": float(among[~same].mean()),
+        "chance": int(np.bincount(codes).max()) / len(codes),
+        **{name: float(value) for name, value in separation(among, codes).items()},
     }

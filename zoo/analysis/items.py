@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -17,6 +17,9 @@ from zoo.errors import AnalysisError, brief, calling
 from zoo.models.trajectories import Trajectories, is_ragged
 from zoo.registry import glob
 from zoo.specs.analyses.base import ComparatorSpec
+
+if TYPE_CHECKING:
+    from zoo.hub.reference import Reference
 
 WHAT = (
     "Give names or globs, Trajectories, arrays [trial, time, unit], or networks; "
@@ -31,14 +34,25 @@ class Item:
     name: str
     label: str
     open: Callable[[], Trajectories]
+    identity: Callable[[], tuple[str, str] | None] = lambda: None
+    """Where it comes from, and a digest (SHA-256) of everything that its trajectories follow from;
+    none where only the trajectories themselves can tell."""
 
 
-def gather(items: Any, spec: ComparatorSpec, labels: Sequence[str] | Mapping[str, Any] | None) -> list[Item]:
-    """At least two items with different names.
+def gather(
+    items: Any,
+    spec: ComparatorSpec,
+    labels: Sequence[str] | Mapping[str, Any] | None,
+    least: Literal[1, 2] = 2,
+) -> list[Item]:
+    """At least one item, or two, with different names.
 
     Raises :class:`AnalysisError` for things that cannot be compared, a name that comes twice, or fewer
-    than two; what the hub raises on names that it does not know.
+    than ``least``; what the hub raises on names that it does not know.
     """
+    if least == 1 and isinstance(items, np.ndarray | Tensor | Trajectories):
+        items = [items]
+    wanted = "two networks" if least == 2 else "one network"
     if isinstance(items, Mapping):
         found = [item for name, value in items.items() for item in _named(str(name), value, spec)]
     elif _is_name(items):
@@ -47,11 +61,11 @@ def gather(items: Any, spec: ComparatorSpec, labels: Sequence[str] | Mapping[str
         found = [item for number, value in enumerate(items, 1) for item in _any(value, number, spec)]
     else:
         raise AnalysisError(
-            f"a comparison needs at least two networks, and one {type(items).__name__} was given. {WHAT}."
+            f"an analysis needs at least {wanted}, and one {type(items).__name__} was given. {WHAT}."
         )
-    if len(found) < 2:
+    if len(found) < least:
         only = f"only {found[0].name!r}" if found else "nothing"
-        raise AnalysisError(f"a comparison needs at least two networks, and {only} was given. {WHAT}.")
+        raise AnalysisError(f"an analysis needs at least {wanted}, and {only} was given. {WHAT}.")
     twice = [name for name, times in Counter(item.name for item in found).items() if times > 1]
     if twice:
         raise AnalysisError(
@@ -76,8 +90,8 @@ def _named(name: str, value: Any, spec: ComparatorSpec) -> Iterator[Item]:
     if _is_name(value):
         found = list(_from_hub(value, spec))
         if len(found) == 1:
-            found = [Item(name, name, found[0].open)]
-        yield from (Item(item.name, name, item.open) for item in found)
+            found = [replace(found[0], name=name)]
+        yield from (replace(item, label=name) for item in found)
     elif isinstance(value, Trajectories):
         yield Item(name, name, lambda: value)
     elif _is_network(value):
@@ -106,7 +120,22 @@ def _from_hub(name: Any, spec: ComparatorSpec) -> Iterator[Item]:
     from zoo.hub.load import load
 
     for reference in expand(name):
-        yield Item(str(reference), reference.name, partial(lambda found: _run(load(found), spec), reference))
+        yield Item(
+            str(reference),
+            reference.name,
+            partial(lambda found: _run(load(found), spec), reference),
+            partial(_identity, reference),
+        )
+
+
+def _identity(reference: Reference) -> tuple[str, str] | None:
+    from zoo.checkpoints.network import origin
+    from zoo.hub import fetch
+
+    folder = fetch(reference)
+    member = reference.member if isinstance(reference.member, int) else None
+    found = origin(folder, member, reference.step)
+    return found, hashlib.sha256(f"{folder.record.experiment}/{found}".encode()).hexdigest()
 
 
 def _run(network: Any, spec: ComparatorSpec) -> Trajectories:
@@ -119,7 +148,7 @@ def _labelled(items: list[Item], labels: Sequence[str] | Mapping[str, Any]) -> l
         given = [labels] if isinstance(labels, str) else [str(label) for label in labels]
         if len(given) != len(items):
             raise AnalysisError(f"there are {len(given)} labels for {len(items)} networks; give one each.")
-        return [Item(item.name, label, item.open) for item, label in zip(items, given, strict=True)]
+        return [replace(item, label=label) for item, label in zip(items, given, strict=True)]
     names = [item.name for item in items]
     found: dict[str, str] = {}
     for label, patterns in labels.items():
@@ -140,14 +169,16 @@ def _labelled(items: list[Item], labels: Sequence[str] | Mapping[str, Any]) -> l
             f"no label is given for {brief(', '.join(without), 200)}. "
             "Add a pattern that matches, or leave these networks out."
         )
-    return [Item(item.name, found[item.name], item.open) for item in items]
+    return [replace(item, label=found[item.name]) for item in items]
 
 
 def content(trajectories: Trajectories, parts: Iterable[str]) -> str:
     """SHA-256 of what an analysis reads: what its result is filed under."""
     digest = hashlib.sha256()
-    for name in sorted(parts):
+    for name in sorted({*parts, "lengths", "latents"}):
         value = getattr(trajectories, name)
+        if value is None:
+            continue
         tensors = value if isinstance(value, Mapping) else {"": value}
         for key in sorted(tensors):
             array = tensors[key].detach().cpu().contiguous().numpy()

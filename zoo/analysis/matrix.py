@@ -5,16 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
 
 import zoo
 from zoo import registry
-from zoo.analysis.embedding import group_statistics
+from zoo.analysis.embedding import classical_scaling, embed, group_statistics
+from zoo.analysis.statistics import (
+    Clusters,
+    Linkage,
+    PermutationTest,
+    Population,
+    Statistic,
+    clusters,
+    companions,
+    permutation_test,
+    population_distances,
+)
 from zoo.errors import AnalysisError, ZooError, brief
 from zoo.placing import write_whole
 from zoo.specs.families import AnalysisSpec
@@ -46,6 +58,9 @@ class DistanceMatrix:
     """What each network was: the digest of its weights, or of the array."""
     measure: str
     """Name and unit of the distance, as on a colour bar."""
+    details: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What else is known of each pair, ``[n, n]`` by name, NaN on the diagonal; for DSA by alignment
+    ``residual``, its lower ``bound``, and ``converged``."""
 
     def __post_init__(self) -> None:
         values = np.array(self.values, dtype=np.float64)
@@ -66,6 +81,10 @@ class DistanceMatrix:
             raise AnalysisError(f"this is no distance matrix: {wrong}.")
         values.flags.writeable = False
         object.__setattr__(self, "values", values)
+        details = {name: np.array(table, dtype=np.float64) for name, table in self.details.items()}
+        if any(table.shape != values.shape for table in details.values()):
+            raise AnalysisError(f"this is no distance matrix: details that are not {values.shape}.")
+        object.__setattr__(self, "details", details)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -80,6 +99,60 @@ class DistanceMatrix:
         labels have two members. Raises :class:`MissingDependencyError` without scikit-learn.
         """
         return group_statistics(self.values, self.labels)
+
+    def permutation_test(
+        self,
+        statistic: Statistic = "silhouette",
+        permutations: int = 9999,
+        seed: int = 0,
+    ) -> PermutationTest:
+        """Whether the labels are further apart than labels dealt out at random.
+
+        Over the networks whose label has two members or more; see
+        :func:`zoo.analysis.statistics.permutation_test`. Raises :class:`AnalysisError` where fewer than
+        two labels have two members.
+        """
+        members, codes = companions(self.labels)
+        if not len(members):
+            raise AnalysisError(
+                f"the labels of these {len(self)} networks form no two groups of two or more. "
+                "Give labels that do, or more members of each."
+            )
+        among = self.values[np.ix_(members, members)]
+        return permutation_test(among, codes.tolist(), statistic, permutations, seed)
+
+    def population_distances(self, kind: Population = "energy") -> tuple[tuple[str, ...], np.ndarray]:
+        """The labels, and distances ``[g, g]`` between their networks as populations.
+
+        See :func:`zoo.analysis.statistics.population_distances`, and ``population_test`` there.
+        """
+        return population_distances(self.values, self.labels, kind)
+
+    def clusters(
+        self,
+        count: int | None = None,
+        height: float | None = None,
+        linkage: Linkage = "average",
+    ) -> Clusters:
+        """Hierarchical clusters, ``count`` of them or cut at a ``height``.
+
+        See :func:`zoo.analysis.statistics.clusters`.
+        """
+        return clusters(self.values, count, height, linkage)
+
+    def embed(self, dimensions: int = 2, method: Literal["metric", "classical"] = "metric") -> np.ndarray:
+        """Points ``[n, dimensions]`` whose distances are near these, by multidimensional scaling.
+
+        ``metric`` minimises the squared differences of distances (:func:`zoo.analysis.embedding.embed`);
+        ``classical`` gives principal coordinates (:func:`zoo.analysis.embedding.classical_scaling`), of
+        which the first are the same in any number of dimensions. Raises :class:`AnalysisError` for fewer
+        than one dimension, or another method.
+        """
+        if method not in ("metric", "classical"):
+            raise AnalysisError(f"there is no scaling {method!r}. Choose 'metric' or 'classical'.")
+        if method == "classical":
+            return classical_scaling(self.values, dimensions).points
+        return embed(self.values, dimensions)[0]
 
     # Showing it -----------------------------------------------------------------------------
 
@@ -133,6 +206,7 @@ class DistanceMatrix:
             "labels": list(self.labels),
             "origins": list(self.origins),
             "values": self.values.tolist(),
+            "details": {name: _finite(table) for name, table in self.details.items()},
         }
 
     @classmethod
@@ -150,12 +224,21 @@ class DistanceMatrix:
                 spec=registry.spec_class("analyses", spec["kind"]).model_validate(spec),
                 origins=tuple(map(str, data["origins"])),
                 measure=str(data["measure"]),
+                details={
+                    str(name): np.array(table, dtype=np.float64)
+                    for name, table in data.get("details", {}).items()
+                },
             )
         except (OSError, ValueError, KeyError, TypeError, ZooError, ValidationError) as problem:
             raise AnalysisError(
                 f"{path} cannot be read as a distance matrix: {brief(str(problem), 200)}. "
                 "Write it again with DistanceMatrix.to_json."
             ) from problem
+
+
+def _finite(table: np.ndarray) -> list[list[float | None]]:
+    """JSON knows no NaN."""
+    return [[value if np.isfinite(value) else None for value in row] for row in table.tolist()]
 
 
 def _cell(text: str) -> str:

@@ -36,16 +36,28 @@ def load_network(folder: CheckpointFolder, member: int | None = None, step: int 
     index = _member_index(folder, member)
     if step is None:
         tensors = folder.tensors(MODEL, select=None if record.members is None else index)
-        digest = record.files[MODEL].sha256
     else:
         tensors = folder.tensors(SERIES, select=_snapshot_index(folder, index, step))
-        digest = record.files[SERIES].sha256
     network = empty(folder.experiment.member(index))
     fill(network, tensors, str(folder.path / MODEL))
     network.record = record
-    network.digest = f"{digest}/{index}" + ("" if step is None else f"#{step}")
+    network.digest = origin(folder, member, step)
     network.batches_seen = record.steps[index] if step is None else step
     return network.eval()
+
+
+def origin(folder: CheckpointFolder, member: int | None = None, step: int | None = None) -> str:
+    """What identifies the weights of one network, without reading them: ``<SHA-256>/<member>[#step]``.
+
+    Raises :class:`UnknownNameError` for a member or step that the checkpoint does not have.
+    """
+    index, file = _member_index(folder, member), MODEL
+    if step is not None:
+        _snapshot_index(folder, index, step)
+        file = SERIES
+    entry = folder.record.files.get(file)
+    digest = entry.sha256 if entry else "missing"  # which reading it will say
+    return f"{digest}/{index}" + ("" if step is None else f"#{step}")
 
 
 def empty(experiment: ExperimentSpec) -> Network:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,9 @@ def compare(
     ] = None,
     plot: Annotated[list[Path] | None, typer.Option(help="Figure to write: .png or .svg.")] = None,
     save: Annotated[list[Path] | None, typer.Option(help="Matrix to write: .csv or .json.")] = None,
+    test: Annotated[
+        bool, typer.Option("--test", help="Are labels further apart than chance? A permutation test.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Distances between networks: a table, a heat map, a map."""
@@ -38,6 +42,7 @@ def compare(
             raise AnalysisError(f"a parameter is field=value, not {text!r}.")
         parameters[key] = parsed(value, f"parameter {text!r}")
     matrix = zoo.compare(names, metric, progress=not as_json(), **parameters)
+    tested = matrix.permutation_test() if test else None
     for path in save or ():
         (matrix.to_json if path.suffix == ".json" else matrix.to_csv)(path)
     for path in plot or ():
@@ -51,8 +56,11 @@ def compare(
         "statistics": statistics,
     }
     data |= {"analysis": matrix.spec.plain(), "origins": matrix.origins}
+    if tested:
+        data["test"] = asdict(tested)
     written = [f"wrote {path}" for path in [*(save or ()), *(plot or ())]]
-    emit(data, matrix.table(), *([table("", ("statistic", "value"), rows)] if rows else []), *written)
+    shown = [table("", ("statistic", "value"), rows)] if rows else []
+    emit(data, matrix.table(), *shown, *([str(tested)] if tested else []), *written)
 
 
 def reproduce(

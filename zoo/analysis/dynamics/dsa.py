@@ -10,8 +10,9 @@ from torch import Tensor
 from zoo.analysis.base import Comparator, Features
 from zoo.analysis.dynamics.hankel import hankel_operator
 from zoo.analysis.dynamics.procrustes import align, align_all
+from zoo.analysis.dynamics.ranks import automatic_delays
 from zoo.analysis.dynamics.scores import aligned_distances, spectral_distances, stacked_operators
-from zoo.errors import calling
+from zoo.errors import AnalysisError, calling
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.dynamics import DSASpec
 
@@ -31,6 +32,7 @@ class DSA(Comparator[DSASpec]):
     """
 
     aligned = False
+    ragged = True
     invariances = ("orthogonal", "isotropic scaling", "permutation of trials")
 
     @property
@@ -47,8 +49,25 @@ class DSA(Comparator[DSASpec]):
         spec, dtype = self.spec, source.states.dtype
         # What float64 arithmetic would take for signal in states of single precision is rounding.
         rounding = torch.finfo(dtype).eps if dtype.is_floating_point else 0.0
+        if spec.delays != "automatic":
+            delays = spec.delays
+        elif source.lengths is None:
+            delays = automatic_delays(states)
+        else:
+            raise AnalysisError(
+                f"the delays of {calling(source.name)} cannot be chosen automatically, as its trials differ "
+                "in length. Set 'delays' to a number."
+            )
         operator = hankel_operator(
-            states, spec.delays, spec.interval, spec.rank, spec.ridge, calling(source.name), rounding
+            states,
+            delays,
+            spec.interval,
+            spec.rank,
+            spec.ridge,
+            calling(source.name),
+            rounding,
+            reduced=spec.regression == "reduced-rank",
+            lengths=source.lengths,
         )
         if spec.score == "wasserstein":
             return {"eigenvalues": torch.linalg.eigvals(operator)}

@@ -1,76 +1,21 @@
-"""Exact optimal transport between clouds of points in the complex plane, each point of equal mass."""
+"""Optimal transport between clouds of points in the complex plane, each point of equal mass."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import lcm
-from typing import Any
 
 import numpy as np
 
-from zoo.analysis.extras import need
-from zoo.errors import AnalysisError
-
-REPLICATED = 512
-"""Up to this common multiple of two sizes, points are repeated; above, a linear programme is solved."""
+from zoo.analysis.transport import transport_cost
 
 
 def transport_costs(clouds: Sequence[np.ndarray], order: int, pairs: np.ndarray) -> np.ndarray:
     """``W_order ** order`` of the pairs ``[pair, 2]`` of clouds, ``[pair]``; NaN where a point is not finite.
 
-    Clouds are complex vectors, of equal lengths or not. Raises :class:`MissingDependencyError` without scipy.
+    Clouds are complex vectors, of equal lengths or not. Raises what :func:`transport_cost` does.
     """
-    optimize = need("scipy.optimize", "analysis", "The Wasserstein distance of eigenvalues")
     costs = np.empty(len(pairs))
     for number, (i, j) in enumerate(pairs.tolist()):  # the one loop over pairs: each is a call into C
         ground = np.abs(clouds[i][:, None] - clouds[j][None]) ** order
-        costs[number] = _cost(ground, optimize) if np.isfinite(ground).all() else np.nan
+        costs[number] = transport_cost(ground) if np.isfinite(ground).all() else np.nan
     return costs
-
-
-def _cost(ground: np.ndarray, optimize: Any) -> float:
-    rows, columns = ground.shape
-    common = lcm(rows, columns)
-    if rows != columns and common > REPLICATED:
-        return _programme(ground, optimize)
-    square = ground.repeat(common // rows, 0).repeat(common // columns, 1)
-    return float(square[optimize.linear_sum_assignment(square)].mean())
-
-
-def _programme(ground: np.ndarray, optimize: Any) -> float:
-    """The cost as a linear programme over few routes, to which routes are added until none would help.
-
-    The dual prices certify that the optimum over the routes at hand is that over all of them, within
-    the solver's tolerance: 1e-7 of the largest ground cost.
-    """
-    sparse = need("scipy.sparse", "analysis", "The Wasserstein distance of eigenvalues")
-    rows, columns = ground.shape
-    # Integer masses, and a plan that is feasible to begin with: both lines cut at each other's borders.
-    cuts = np.unique(np.concatenate([np.arange(rows) * columns, np.arange(columns) * rows]))
-    routes = np.zeros(ground.shape, dtype=bool)
-    routes[cuts // columns, cuts // rows] = True
-    near = min(8, rows, columns)
-    np.put_along_axis(routes, np.argpartition(ground, near - 1, 1)[:, :near], True, 1)
-    np.put_along_axis(routes, np.argpartition(ground, near - 1, 0)[:near], True, 0)
-    masses = np.concatenate([np.full(rows, columns), np.full(columns, rows)])
-    scale = ground.max() or 1.0
-    for _ in range(rows + columns):
-        source, target = np.nonzero(routes)
-        ends = np.concatenate([source, rows + target])
-        legs = sparse.csr_array((np.ones(len(ends)), (ends, np.tile(np.arange(len(source)), 2))))
-        result = optimize.linprog(ground[source, target] / scale, A_eq=legs, b_eq=masses, method="highs")
-        if result.status != 0:
-            break
-        price = result.eqlin.marginals
-        gain = price[:rows, None] + price[None, rows:] - ground / scale
-        better = (gain > 1e-9) & ~routes
-        if not better.any():
-            return float(result.fun * scale / (rows * columns))
-        best = np.argpartition(-gain, near - 1, 1)[:, :near]
-        chosen = np.zeros_like(routes)
-        np.put_along_axis(chosen, best, True, 1)
-        routes |= chosen & better
-    raise AnalysisError(
-        f"no optimal transport was found between {rows} and {columns} eigenvalues. "
-        "Choose one 'rank' for all networks."
-    )
