@@ -1,24 +1,32 @@
 """Dynamical similarity analysis against the authors' package, ``dsa-metric``: time and quality.
 
-Run from a checkout: ``python benchmarks/dsa.py [fit] [angular] [conjugate]``. Prints Markdown tables. One
-thread each. Operators are Hankel operators of chaotic rate networks: 10 trials × 400 steps × 100 units,
-5 delays.
+Run from a checkout: ``python benchmarks/dsa.py [fit] [angular] [conjugate] [fast] [subspace]``. Prints
+Markdown tables. One thread each. Operators are Hankel operators of chaotic rate networks: 10 trials × 400
+steps × 100 units, 5 delays. ``fast`` compares with the code of fastDSA, a checkout of which ``FASTDSA`` in
+the environment names (github.com/CMC-lab/fastDSA, which needs scikit-learn and POT and is not on a package
+index).
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
+from timing import side_by_side
 from torch import Tensor
 
+from zoo.analysis.dynamics.descent import Landing, descend
+from zoo.analysis.dynamics.driven import subspace
+from zoo.analysis.dynamics.fast_dsa import delay_operator
 from zoo.analysis.dynamics.hankel import hankel_operator
 from zoo.analysis.dynamics.procrustes import align, align_all
 
@@ -129,10 +137,108 @@ def conjugate() -> None:
         print(f"| {size} | {count} | {found.angle.max():.0e} | {mean} |", flush=True)
 
 
+def landing_peer() -> Any:
+    """The landing algorithm of the authors of fastDSA with the defaults of their pipeline, or nothing."""
+    file = Path(os.environ.get("FASTDSA", "")) / "src" / "fastDSA" / "LandingAlgorithm.py"
+    if not file.is_file():
+        return None
+    found = importlib.util.spec_from_file_location("LandingAlgorithm", file)
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    # Without scores along the way, which its pipeline computes and which take a quarter of the time.
+    return module.SimilarityTransformDist(its=500, eta=0.01, gamma=0.98, device="cpu", metrics=())
+
+
+def landed(operators: Tensor, pairs: Tensor, steps: int) -> tuple[float, float]:
+    """The mean angle after so many steps of ours, and milliseconds a pair."""
+    began = time.perf_counter()
+    found = descend(operators, pairs, Landing(steps))
+    return float(found.angle.mean()), 1e3 * (time.perf_counter() - began) / len(pairs)
+
+
+def fast() -> None:
+    """Operators in delay coordinates, by landing: the steps that reach the peer's mean angle, and as many."""
+    peer = landing_peer()
+    if peer is None:
+        print("fast: set FASTDSA to a checkout of github.com/CMC-lab/fastDSA; skipped.")
+        return
+    print(
+        "| coordinates | pairs | peer: 500 steps (ms a pair) | its mean angle | ours, to that angle: steps "
+        "| ms a pair | times faster | ours, 500 steps: mean angle | ms a pair | times faster |\n"
+        "|---|---|---|---|---|---|---|---|---|---|"
+    )
+    for units, delays, rank in ((4, 5, 10), (10, 6, 15), (10, 10, 20)):
+        networks = (chaotic(seed)[:, :, :units] for seed in range(8))
+        operators = torch.stack([delay_operator(each, delays, 1, rank, 1e-8, "") for each in networks])
+        pairs = torch.triu_indices(8, 8, 1).T
+        began = time.perf_counter()
+        theirs = [peer.fit_score(operators[i], operators[j]) for i, j in pairs.tolist()]
+        peers = 1e3 * (time.perf_counter() - began) / len(pairs)
+        goal = sum(theirs) / len(pairs)
+        steps = next(n for n in range(5, 501, 5) if landed(operators, pairs, n)[0] <= goal)
+        _, ours = landed(operators, pairs, steps)
+        angle, whole = landed(operators, pairs, 500)
+        row = f"{units * delays} | {len(pairs)} | {peers:.0f} | {goal:.3f}"
+        short = f"{steps} | {ours:.1f} | {peers / ours:.0f}"
+        print(f"| {row} | {short} | {angle:.3f} | {whole:.0f} | {peers / whole:.1f} |", flush=True)
+
+
+def driven(seed: int, units: int = 20, seen: int = 2, steps: int = 1000) -> tuple[Tensor, Tensor]:
+    """What is seen of a nearly linear network, ``[1, time, seen]``, and its input (InputDSA, Fig. 2)."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.randn(units, units, generator=generator, dtype=torch.float64)
+    weights *= 0.9 / torch.linalg.eigvals(weights).abs().max()
+    entry = torch.randn(units, generator=generator, dtype=torch.float64)
+    inputs = torch.randn(1, steps, 1, generator=generator, dtype=torch.float64)
+    hidden = (torch.arange(units) >= seen).double()
+    state, states = torch.zeros(units, dtype=torch.float64), []
+    for drive in inputs.flatten():
+        ahead = weights @ state
+        state = ahead + 0.1 * hidden * torch.tanh(ahead) + drive * entry
+        states.append(state[:seen])
+    observed = torch.stack(states)[None]
+    return observed + 0.01 * torch.randn(observed.shape, generator=generator, dtype=torch.float64), inputs
+
+
+def subspaces() -> None:
+    """Subspace identification of 16 networks: 1000 steps × 2 units, 1 input, rank 20; in turns, 5 times."""
+    from DSA import SubspaceDMDc
+
+    networks = [driven(seed) for seed in range(16)]
+    spectra: dict[str, list[Tensor]] = {}
+    print(
+        "| delays | ours (ms a fit) | peer (ms a fit) | times faster | least, most "
+        "| largest relative difference of eigenvalues |\n|---|---|---|---|---|---|"
+    )
+    for delays in (20, 50, 150):
+
+        def ours(delays: int = delays) -> None:
+            found = [subspace(states, inputs, delays, 20, 1e-8, "").a for states, inputs in networks]
+            spectra["ours"] = [torch.linalg.eigvals(each) for each in found]
+
+        def theirs(delays: int = delays) -> None:
+            models = [
+                SubspaceDMDc(states[0].numpy(), inputs[0].roll(-1, 0).numpy(), n_delays=delays, rank=20)
+                for states, inputs in networks
+            ]
+            for model in models:
+                model.fit()
+            spectra["theirs"] = [torch.linalg.eigvals(torch.from_numpy(model.A_v)) for model in models]
+
+        times = side_by_side(ours, theirs, runs=5)
+        apart = max(
+            ((a[:, None] - b).abs().min(1).values / a.abs()).max()
+            for a, b in zip(spectra["ours"], spectra["theirs"], strict=True)
+        )
+        each = f"{1e3 * times.ours / 16:.1f} | {1e3 * times.theirs / 16:.0f} | {1 / times.ratio:.1f}"
+        spread = f"{1 / times.spread[1]:.1f}, {1 / times.spread[0]:.1f}"
+        print(f"| {delays} | {each} | {spread} | {apart:.0e} |", flush=True)
+
+
 if __name__ == "__main__":
     warnings.simplefilter("ignore")  # the peer's
     torch.set_num_threads(1)
-    parts = {"fit": fit, "angular": angular, "conjugate": conjugate}
+    parts = {"fit": fit, "angular": angular, "conjugate": conjugate, "fast": fast, "subspace": subspaces}
     for part in sys.argv[1:] or parts:
         parts[part]()
         print()

@@ -13,12 +13,48 @@ MODELS: dict[str, dict[str, Any]] = {
     "lstm": {"kind": "lstm", "hidden": 7},
     "rate": {"kind": "rate", "hidden": 7},
     "rate-leaky": {"kind": "rate", "hidden": 7, "tau": 0.1, "dt": 0.02, "noise": 0.1, "nonlinearity": "relu"},
+    "lorenz": {"kind": "lorenz"},
+    "bistable": {"kind": "planar"},
+    "line": {"kind": "planar", "system": "line"},
+    "point": {"kind": "planar", "system": "point", "substeps": 3},
+    "ring-attractor": {"kind": "ring-attractor", "neurons": 30},
+    "ring-cut": {"kind": "ring-attractor", "neurons": 30, "alpha": 0.5, "beta": 0.7},
+    "driven-linear": {"kind": "driven-linear", "nonlinearity": 0.1},
+    "driven-linear-observed": {"kind": "driven-linear", "nonlinearity": 0.1, "observed": 2},
+    "switching-linear": {"kind": "switching-linear", "switch": 6},
 }
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "lorenz": {"channels": 3, "pulse": 1.0, "width": 3},
+    "bistable": {"levels": [-0.1, 0.1], "disturbances": 2, "width": 2},
+    "line": {"levels": [-0.1, 0.1], "disturbances": 2, "width": 2},
+    "point": {"levels": [-0.1, 0.1], "disturbances": 2, "width": 2},
+    "ring-attractor": {"levels": [1.0], "dwell": [3, 9], "noise": 0.5, "width": 30},
+    "ring-cut": {"levels": [1.0], "dwell": [3, 9], "noise": 0.5, "width": 30},
+    "driven-linear": {"noise": 1.0, "width": 20},
+    "driven-linear-observed": {"noise": 1.0, "width": 2},
+    "switching-linear": {"channels": 2, "noise": 1.0, "width": 5},
+}
+"""Models that are simulated and not trained, each with the drive that it goes with."""
 TASKS: dict[str, dict[str, Any]] = {
     "flip-flop": {"kind": "flip-flop", "bits": 2, "steps": 12, "splits": {"test": {"steps": 20}}},
     "sine": {"kind": "sine", "frequencies": [1.0, 2.5], "steps": 15},
+    "drive": {
+        "kind": "drive",
+        "steps": 15,
+        "channels": 2,
+        "levels": [-1.0, 0.5],
+        "dwell": [2, 6],
+        "noise": 0.3,
+        "memory": 0.5,
+        "pulse": 1.0,
+        "disturbances": 1,
+        "width": 2,
+    },
+    "drive-balanced": {"kind": "drive", "steps": 9, "noise": 1.0, "balanced": True, "draw": 1},
+    "reach": {"kind": "reach", "steps": 40, "dwell": [5, 12]},
 }
 LEARNERS: dict[str, dict[str, Any]] = {
+    "none": {"kind": "none"},
     "backprop": {"kind": "backprop"},
     "backprop-clipped": {
         "kind": "backprop",
@@ -38,12 +74,12 @@ LEARNERS: dict[str, dict[str, Any]] = {
 def experiment(
     model: str = "elman", task: str = "flip-flop", learner: str = "backprop", **changes: Any
 ) -> ExperimentSpec:
-    """A tiny experiment; ``changes`` replace top-level fields."""
+    """A tiny experiment; ``changes`` replace top-level fields. A system comes with its drive, untrained."""
     document = {
         "name": "tiny",
         "model": MODELS[model],
-        "task": TASKS[task],
-        "learner": LEARNERS[learner],
+        "task": TASKS[task] if model not in SYSTEMS else {"kind": "drive", "steps": 12, **SYSTEMS[model]},
+        "learner": LEARNERS[learner if model not in SYSTEMS else "none"],
         "train": {"steps": 12, "batch_size": 4, "validate_every": 5, "validation_trials": 8, "save_every": 5},
         "record": {
             "snapshots": {"base": 2},
@@ -51,4 +87,7 @@ def experiment(
             "evaluation": {"splits": ["test"], "trials": 16},
         },
     }
-    return ExperimentSpec.model_validate({**document, **changes})
+    document |= changes
+    if document["learner"] == LEARNERS["none"]:
+        document["train"] = {**document["train"], "steps": 0}
+    return ExperimentSpec.model_validate(document)

@@ -111,11 +111,15 @@ class RunLockedError(TrainingError):
     """Another process is working in this run folder."""
 
 
-class ConvergenceWarning(UserWarning):
+class ZooWarning(UserWarning):
+    """A result that should be looked at twice."""
+
+
+class ConvergenceWarning(ZooWarning):
     """A result that a longer search might improve."""
 
 
-class GeometryWarning(UserWarning):
+class GeometryWarning(ZooWarning):
     """A comparison of dynamics that depends on geometry, too."""
 
 

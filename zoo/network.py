@@ -60,7 +60,7 @@ class Network(nn.Module):
 
     def batch(self, split: str, seed: int, step: int, examples: int) -> Batch:
         """A batch of the task on the model's device, in its type."""
-        like = next(self.model.parameters())
+        like = self.model.like
         return self.task.batch(split, seed, step, examples, like.device).to(like.device, like.dtype)
 
     @torch.no_grad()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from zoo import registry
 from zoo.analysis.base import Comparator
@@ -45,6 +47,19 @@ def comparator() -> Callable[..., Comparator[Any]]:
 @pytest.fixture(scope="session")
 def wrap() -> Callable[..., Trajectories]:
     return Trajectories.wrap
+
+
+@pytest.fixture(scope="session")
+def driven() -> Callable[..., Trajectories]:
+    """As ``wrap``, for kinds that need inputs, too: white ones, the same in every trial and every network."""
+
+    def make(states: Any, **fields: Any) -> Trajectories:
+        found = Trajectories.wrap(states, **fields)
+        trials, steps, _ = found.states.shape
+        inputs = torch.from_numpy(np.random.default_rng(99).normal(size=1000))[:steps, None]
+        return replace(found, inputs=inputs.expand(trials, -1, -1))
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -6,18 +6,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from examples import LEARNERS, MODELS, TASKS, experiment
+from examples import LEARNERS, MODELS, SYSTEMS, TASKS, experiment
+from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from zoo import registry
+from zoo.network import build
 from zoo.specs.experiment import ExperimentSpec
 from zoo.training.recorder import Recorder
 from zoo.training.run import Run
 
+LEARNING = [learner for learner in LEARNERS if learner != "none"]
 CASES = [
     *[("elman", task, "backprop") for task in TASKS],
-    *[("elman", "flip-flop", learner) for learner in LEARNERS],
-    *[(model, "flip-flop", "backprop-clipped") for model in MODELS],
+    *[("elman", "flip-flop", learner) for learner in LEARNING],
+    *[(model, "flip-flop", "backprop-clipped") for model in MODELS if model not in SYSTEMS],
 ]
 
 
@@ -62,13 +65,30 @@ def test_resumed_equals_straight(
         assert all(torch.equal(a[name], b[name]) for name in a), f"step {step}"
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("learner", LEARNING)
 def test_training_lowers_the_loss(learner: str, tmp_path: Path) -> None:
     spec = experiment(learner=learner, train={"steps": 150, "batch_size": 16, "validate_every": 150})
     curve = Run.of(spec, tmp_path / "run").fit(progress=False)["curve"]
     assert curve["steps"] == [0, 150]
     before, after = curve["values"]["validation/loss"]
     assert after < 0.9 * before
+
+
+@pytest.mark.parametrize("model", ["elman", *SYSTEMS])
+def test_nothing_learned_is_the_initial_network(model: str, tmp_path: Path) -> None:
+    spec = experiment(model, learner="none")
+    run = Run.of(spec, tmp_path / "run")
+    result = run.fit(progress=False)
+    assert (result["steps"], result["stopped"], result["kept"]) == (0, "steps", [0])
+    kept, initial = load_file(run.snapshot(0)), build(spec).model.state_dict()
+    assert all(torch.equal(kept[name], initial[name]) for name in initial)
+
+
+def test_learning_needs_a_learner_and_something_to_learn() -> None:
+    with pytest.raises(ValidationError, match=r"train\.steps: should be 0 .* learns nothing"):
+        experiment().updated(learner={"kind": "none"})
+    with pytest.raises(ValidationError, match=r"learner\.kind: .*'lorenz' has nothing to learn"):
+        experiment("lorenz").updated(learner={"kind": "backprop"})
 
 
 def test_the_digest_is_of_what_matters() -> None:

@@ -100,7 +100,8 @@ def test_unknown_kinds_and_families() -> None:
     with pytest.raises(RegistryError) as caught:
         registry.spec_class("tasks", "flipflop")
     assert str(caught.value) == (
-        "there is no task of kind 'flipflop'. Did you mean 'flip-flop'? Known kinds: flip-flop, sine."
+        "there is no task of kind 'flipflop'. Did you mean 'flip-flop'? Known kinds: "
+        "drive, flip-flop, reach, sine."
     )
     for call in (registry.kinds, lambda family: registry.spec_class(family, "gru")):
         with pytest.raises(

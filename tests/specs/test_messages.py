@@ -34,6 +34,8 @@ comparisons:
   geometry: {kind: cka}
   shape: {kind: procrustes, trials: 10}
 """
+ANALYSES = "cka, delay-rank, dsa, fast-dsa, gramian, input-dsa, kernel-dsa, procrustes, rsa"
+MODELS = "driven-linear, elman, gru, lorenz, lstm, planar, rate, ring-attractor, switching-linear"
 TOP = "title, description, paper, tags, license, model, task, learner, train, record, population, claims"
 
 
@@ -74,10 +76,9 @@ def test_the_good_ones_are_good() -> None:
         (
             "kind: rate",
             "kind: rat",
-            "4:3: model.kind: there is no model of kind 'rat'. Did you mean 'rate'? "
-            "Known kinds: elman, gru, lstm, rate.",
+            f"4:3: model.kind: there is no model of kind 'rat'. Did you mean 'rate'? Known kinds: {MODELS}.",
         ),
-        ("  kind: rate\n", "", "3:1: model: needs a 'kind', one of: elman, gru, lstm, rate"),
+        ("  kind: rate\n", "", f"3:1: model: needs a 'kind', one of: {MODELS}"),
         (
             "kind: adam,",
             "kind: adm,",
@@ -173,13 +174,13 @@ def test_one_mistake_one_problem(old: str, new: str, problem: str) -> None:
             "kind: cka}",
             "kind: cka2}",
             "5:14: comparisons.geometry.kind: there is no analysis of kind 'cka2'. Did you mean 'cka'? "
-            "Known kinds: cka, dsa, procrustes, rsa.",
+            f"Known kinds: {ANALYSES}.",
         ),
         (
             "trials: 10",
             "trails: 10",
             "6:29: comparisons.shape.trails: unknown key (got 10). Did you mean 'trials'? "
-            "Known keys: kind, site, trials, split, seed.",
+            "Known keys: kind, site, trials, split, seed, observe.",
         ),
         (
             "shape:",
@@ -190,10 +191,26 @@ def test_one_mistake_one_problem(old: str, new: str, problem: str) -> None:
         (
             "trials: 10}",
             "trials: 10}\nclaims: [{metric: shap/decoding, at_least: 0.5, source: {kind: design}}]",
-            "7:11: claims.0.metric: 'shap/decoding' is about no comparison of this study; "
+            "7:11: claims.0.metric: 'shap/decoding' is about no comparison or measurement of this study; "
             "it has geometry, shape. Did you mean 'shape'?",
         ),
         ('["a/*"]', "[]", "3:1: checkpoints: should have at least 1 items, not 0"),
+        (
+            "kind: cka}",
+            "kind: gramian}",
+            "5:3: comparisons.geometry: 'gramian' is no analysis that compares networks",
+        ),
+        (
+            "comparisons:",
+            "label: model.kind\ngroups: {a: [a]}\ncomparisons:",
+            "4:1: label: labels come from 'groups' or from 'label', not from both",
+        ),
+        ("comparisons:", "matched: train.seed\ncomparisons:", "4:1: matched: goes with a 'reference'"),
+        (
+            "comparisons:",
+            "labels: {shap: model.kind}\ncomparisons:",
+            "4:10: labels.shap: there is no 'shap'. Did you mean 'shape'?",
+        ),
     ],
 )
 def test_mistakes_in_a_study(old: str, new: str, problem: str) -> None:

@@ -12,14 +12,22 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import annotated_types as at
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from zoo import registry
 from zoo.specs import base, reading
-from zoo.specs.experiment import EvaluationSpec, ExperimentSpec, LedgerSpec, PopulationSpec, StopSpec
+from zoo.specs.analyses.base import ComparatorSpec, MeasurementSpec
+from zoo.specs.experiment import (
+    EvaluationSpec,
+    ExperimentSpec,
+    LedgerSpec,
+    PopulationSpec,
+    StopSpec,
+    TrainSpec,
+)
 from zoo.specs.families import STANDARD_SPLITS, TaskSpec
 from zoo.specs.loading import parse
 from zoo.specs.study import PaperSpec, StudySpec
@@ -184,13 +192,6 @@ def specs(cls: type[base.Spec]) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries(required, optional=optional).map(build).filter(lambda spec: spec is not None)
 
 
-def claimed(study: StudySpec) -> StudySpec:
-    """The study with its claims about its own comparisons."""
-    key = next(iter(study.comparisons))
-    claims = [c.model_copy(update={"metric": f"{key}/decoding", "minus": None}) for c in study.claims]
-    return study.model_copy(update={"claims": tuple(claims)})
-
-
 def roundtrips(spec: base.Spec) -> None:
     for full in (False, True):
         text = to_yaml(spec, full)
@@ -206,7 +207,8 @@ def roundtrips(spec: base.Spec) -> None:
 @given(st.data())
 def test_models(kind: str, data: st.DataObject) -> None:
     model = data.draw(of(registry.spec_class("models", kind)))
-    roundtrips(ExperimentSpec(name="x", model=model, task={"kind": "sine"}, learner={"kind": "backprop"}))  # type: ignore[arg-type]
+    untrained = {"task": {"kind": "sine"}, "learner": {"kind": "none"}, "train": {"steps": 0}}
+    roundtrips(ExperimentSpec.model_validate({"name": "x", "model": model, **untrained}))
 
 
 @pytest.mark.parametrize("kind", registry.kinds("tasks"))
@@ -220,25 +222,72 @@ def test_tasks(kind: str, data: st.DataObject) -> None:
 @given(st.data())
 def test_learners(kind: str, data: st.DataObject) -> None:
     learner = data.draw(of(registry.spec_class("learners", kind)))
-    roundtrips(ExperimentSpec(name="x", model={"kind": "gru"}, task={"kind": "sine"}, learner=learner))  # type: ignore[arg-type]
+    others = {"model": {"kind": "gru"}, "task": {"kind": "sine"}, "train": {"steps": 0}}
+    roundtrips(ExperimentSpec.model_validate({"name": "x", "learner": learner, **others}))
 
 
-@given(of(ExperimentSpec))
+def some(family: str, least: Callable[[type[Any]], bool]) -> st.SearchStrategy[Any]:
+    """Specs of the kinds of a family whose class has a property."""
+    classes = [registry.spec_class(family, kind) for kind in registry.kinds(family)]
+    return st.sampled_from([cls for cls in classes if least(cls)]).flatmap(of)
+
+
+@st.composite
+def experiments(draw: st.DrawFn) -> ExperimentSpec:
+    """Those that learn something, and those that have nothing to learn."""
+    learns = draw(st.booleans())
+    parts = {
+        "model": some("models", lambda cls: cls.learnable or not learns),
+        "learner": some("learners", lambda cls: cls.learns == learns),
+        "train": of(TrainSpec).map(lambda train: train if learns else train.updated(steps=0)),
+    }
+    fields = ExperimentSpec.model_fields
+    parts |= {n: of(f.annotation, tuple(f.metadata)) for n, f in fields.items() if n not in (*parts, "spec")}
+    try:
+        return ExperimentSpec(**{name: draw(part) for name, part in parts.items()})
+    except ValidationError:
+        reject()  # fields that do not go together
+
+
+@given(experiments())
 def test_experiments(spec: ExperimentSpec) -> None:
     roundtrips(spec)
 
 
-def study_parts() -> st.SearchStrategy[StudySpec]:
-    without = {name: f for name, f in StudySpec.model_fields.items() if name not in ("spec", "claims")}
-    parts: dict[str, Any] = {name: of(f.annotation, tuple(f.metadata)) for name, f in without.items()}
-    claims = of(StudySpec.model_fields["claims"].annotation)
-    make: Callable[..., StudySpec] = lambda values, claims: claimed(  # noqa: E731
-        StudySpec(**values).model_copy(update={"claims": claims})
+@st.composite
+def studies(draw: st.DrawFn) -> StudySpec:
+    """With claims, labels and everything else about comparisons and measurements that are there."""
+    fields = StudySpec.model_fields
+    parts = {name: draw(of(f.annotation, tuple(f.metadata))) for name, f in fields.items() if name in FREE}
+    keys = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
+    cut = draw(st.integers(0, len(keys)))
+    compared = some("analyses", lambda cls: issubclass(cls, ComparatorSpec))
+    measured = some("analyses", lambda cls: issubclass(cls, MeasurementSpec))
+    metrics = st.sampled_from(keys).map(lambda key: f"{key}/mean")
+    claims = [
+        claim.model_copy(
+            update={"metric": draw(metrics), "minus": None, "per": tuple(draw(st.lists(metrics, max_size=3)))}
+        )
+        for claim in draw(of(fields["claims"].annotation))
+    ]
+    by_field, reference = draw(st.none() | LINES), draw(st.none() | LINES)
+    return StudySpec(
+        **parts,
+        groups={} if by_field is not None else draw(of(fields["groups"].annotation)),
+        label=by_field,
+        labels=draw(st.dictionaries(st.sampled_from(keys), LINES, max_size=2)),
+        reference=reference,
+        matched=None if reference is None else draw(st.none() | LINES),
+        comparisons={key: draw(compared) for key in keys[:cut]},
+        measurements={key: draw(measured) for key in keys[cut:]},
+        claims=tuple(claims),
     )
-    return st.builds(make, st.fixed_dictionaries(parts), claims)
 
 
-@given(study_parts())
+FREE = ("name", "title", "description", "paper", "tags", "checkpoints", "apart")
+
+
+@given(studies())
 def test_studies(spec: StudySpec) -> None:
     roundtrips(spec)
 

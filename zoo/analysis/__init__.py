@@ -9,14 +9,19 @@ from zoo.analysis.bootstrap import Bootstrap, bootstrap
 from zoo.analysis.compare import compare
 from zoo.analysis.dynamics.choosing import Sweep, sweep
 from zoo.analysis.matrix import DistanceMatrix
+from zoo.analysis.measure import Measurement, measure
+from zoo.analysis.observe import observe
 
 __all__ = [
     "Bootstrap",
     "Comparator",
     "DistanceMatrix",
     "Features",
+    "Measurement",
     "Sweep",
     "bootstrap",
     "compare",
+    "measure",
+    "observe",
     "sweep",
 ]

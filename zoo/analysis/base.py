@@ -37,7 +37,7 @@ class Comparator(ABC, Generic[S]):
     """
 
     arity: ClassVar[Literal["one", "pair", "series", "population"]] = "pair"
-    requires: ClassVar[frozenset[str]] = frozenset({"states"})
+    requires: frozenset[str] = frozenset({"states"})
     """Fields of :class:`Trajectories` that must be there."""
     aligned: ClassVar[bool] = True
     """Whether sample (trial, time) of one network must be the same sample in every other."""
@@ -96,7 +96,7 @@ class Comparator(ABC, Generic[S]):
         """
         kind, called = self.spec.kind, calling(trajectories.name)
         self.require(trajectories, trajectories.name)
-        states = _checked(trajectories.states, f"{kind} cannot use the states of {called}")
+        states = checked(trajectories.states, f"{kind} cannot use the states of {called}")
         observed = observe(replace(trajectories, states=states), self.spec.observe)
         states = observed.states
         values = self.extract(states, replace(observed, states=trajectories.states))
@@ -158,7 +158,7 @@ class Comparator(ABC, Generic[S]):
                 )
 
 
-def _checked(states: Any, complaint: str) -> Tensor:
+def checked(states: Any, complaint: str) -> Tensor:
     """Float64 states ``[trial, time, unit]`` that a comparator can work on; the caller's stay as they are."""
     if not isinstance(states, Tensor):
         raise AnalysisError(

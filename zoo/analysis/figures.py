@@ -74,7 +74,7 @@ def matrix_figure(matrix: DistanceMatrix, title: str = "", dendrogram: bool = Tr
     for axes in (heat, plane):
         axes.set_box_aspect(1)
         axes.set_anchor("N")
-    styles = _styles(matrix.labels)
+    styles = label_styles(matrix.labels)
     order = _tree(heat, matrix.values, dendrogram)
     _heat(heat, matrix, order, 72 * side / len(matrix))
     if styles:
@@ -133,7 +133,7 @@ def sweep_figure(sweep: Sweep) -> Figure:
     return figure
 
 
-def _styles(labels: tuple[str, ...]) -> dict[str, tuple[Any, str]]:
+def label_styles(labels: tuple[str, ...]) -> dict[str, tuple[Any, str]]:
     """Label → colour and marker, in order of appearance; empty where labels tell nothing."""
     if max(Counter(labels).values()) < 2:
         return {}

@@ -16,7 +16,7 @@ from torch import Tensor
 from zoo.errors import AnalysisError, brief, calling
 from zoo.models.trajectories import Trajectories, is_ragged
 from zoo.registry import glob
-from zoo.specs.analyses.base import ComparatorSpec
+from zoo.specs.analyses.base import RunSpec
 
 if TYPE_CHECKING:
     from zoo.hub.reference import Reference
@@ -37,11 +37,13 @@ class Item:
     identity: Callable[[], tuple[str, str] | None] = lambda: None
     """Where it comes from, and a digest (SHA-256) of everything that its trajectories follow from;
     none where only the trajectories themselves can tell."""
+    network: Callable[[], Any] = lambda: None
+    """The network itself, where there is one."""
 
 
 def gather(
     items: Any,
-    spec: ComparatorSpec,
+    spec: RunSpec,
     labels: Sequence[str] | Mapping[str, Any] | None,
     least: Literal[1, 2] = 2,
 ) -> list[Item]:
@@ -75,7 +77,7 @@ def gather(
     return found if labels is None else _labelled(found, labels)
 
 
-def _any(value: Any, number: int, spec: ComparatorSpec) -> Iterator[Item]:
+def _any(value: Any, number: int, spec: RunSpec) -> Iterator[Item]:
     """The items that one element of a list stands for."""
     if _is_name(value):
         yield from _from_hub(value, spec)
@@ -85,7 +87,7 @@ def _any(value: Any, number: int, spec: ComparatorSpec) -> Iterator[Item]:
         yield from _named(f"array-{number}", value, spec)
 
 
-def _named(name: str, value: Any, spec: ComparatorSpec) -> Iterator[Item]:
+def _named(name: str, value: Any, spec: RunSpec) -> Iterator[Item]:
     """The items that a value of a dict stands for; a glob's keep their names, and the key is their label."""
     if _is_name(value):
         found = list(_from_hub(value, spec))
@@ -96,7 +98,7 @@ def _named(name: str, value: Any, spec: ComparatorSpec) -> Iterator[Item]:
         yield Item(name, name, lambda: value)
     elif _is_network(value):
         label = getattr(getattr(value, "record", None), "name", name)  # members of one checkpoint share it
-        yield Item(name, label, lambda: _run(value, spec))
+        yield Item(name, label, lambda: _run(value, spec), network=lambda: value)
     elif isinstance(value, np.ndarray | Tensor) or is_ragged(value):
         yield Item(name, name, lambda: Trajectories.wrap(value, name=name))
     else:
@@ -115,7 +117,7 @@ def _is_network(value: Any) -> bool:
     return callable(getattr(value, "trajectories", None))
 
 
-def _from_hub(name: Any, spec: ComparatorSpec) -> Iterator[Item]:
+def _from_hub(name: Any, spec: RunSpec) -> Iterator[Item]:
     from zoo.hub import expand
     from zoo.hub.load import load
 
@@ -125,6 +127,7 @@ def _from_hub(name: Any, spec: ComparatorSpec) -> Iterator[Item]:
             reference.name,
             partial(lambda found: _run(load(found), spec), reference),
             partial(_identity, reference),
+            partial(load, reference),
         )
 
 
@@ -138,7 +141,7 @@ def _identity(reference: Reference) -> tuple[str, str] | None:
     return found, hashlib.sha256(f"{folder.record.experiment}/{found}".encode()).hexdigest()
 
 
-def _run(network: Any, spec: ComparatorSpec) -> Trajectories:
+def _run(network: Any, spec: RunSpec) -> Trajectories:
     return network.trajectories(trials=spec.trials, seed=spec.seed, split=spec.split, site=spec.site)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,9 +13,11 @@ from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.base import ObservationSpec
 from zoo.tasks.base import derive_seed
 
+SIGNALS = ("states", "inputs", "outputs", "targets")
+
 
 def observe(trajectories: Trajectories, spec: ObservationSpec) -> Trajectories:
-    """Trajectories as seen through an observation; steps that are left out take their inputs with them.
+    """Trajectories as seen through an observation; steps that are left out take their inputs along.
 
     Deterministic: noise follows from the seed and from where the trajectories came from. Raises
     :class:`AnalysisError` where there is less than is asked for.
@@ -48,8 +51,8 @@ def _fewer_steps(seen: Trajectories, spec: ObservationSpec) -> Trajectories:
         return seen
     steps = slice(spec.skip, None, spec.every)
     lengths = None if seen.lengths is None else -((spec.skip - seen.lengths) // spec.every)
-    inputs = None if seen.inputs is None else seen.inputs[:, steps]
-    return replace(seen, states=seen.states[:, steps], inputs=inputs, lengths=lengths)
+    kept = {name: getattr(seen, name)[:, steps] for name in SIGNALS if getattr(seen, name) is not None}
+    return replace(seen, **kept, lengths=lengths)
 
 
 def _averaged(seen: Trajectories, latent: str) -> Trajectories:
@@ -68,8 +71,10 @@ def _averaged(seen: Trajectories, latent: str) -> Trajectories:
     def mean(tensor: Tensor) -> Tensor:
         return torch.einsum("gk,ktu->gtu", share.to(tensor), tensor)
 
-    inputs = None if seen.inputs is None else mean(seen.inputs)
-    return replace(seen, states=mean(seen.states), inputs=inputs, latents={latent: groups})
+    means: dict[str, Any] = {
+        name: mean(getattr(seen, name)) for name in SIGNALS if getattr(seen, name) is not None
+    }
+    return replace(seen, **means, latents={latent: groups})
 
 
 def _channels(states: Tensor, spec: ObservationSpec, name: str) -> Tensor:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from typing import Any
 
 INTERRUPTED = 130
 
@@ -17,6 +19,7 @@ def main() -> None:
     from zoo.cli.output import fail
     from zoo.errors import ZooError
 
+    warnings.showwarning = _show
     try:
         app(prog_name="zoo")
     except ZooError as problem:
@@ -33,3 +36,15 @@ def main() -> None:
             raise
         text = f"{type(problem).__name__}: {problem}. This is a bug; set ZOO_TRACEBACK=1 to see where."
         sys.exit(fail(text, type(problem).__name__, 1))
+
+
+def _show(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any, **more: Any
+) -> None:
+    """Ours as a sentence, without the line of code that it came from; others as Python shows them."""
+    from zoo.errors import ZooWarning
+
+    if issubclass(category, ZooWarning):
+        print(f"warning: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno), end="", file=sys.stderr)

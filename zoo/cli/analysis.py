@@ -85,6 +85,11 @@ def reproduce(
         "missing": result.missing,
         "metrics": {study.study.name: dict(study.metrics) for study in result.studies},
     }
-    emit(data, verdicts(judged), *missing, *([f"figures and matrices: {output}"] if output else []))
+    notes = [
+        f"{where}: {verdict.claim.subject()} fails. {verdict.note}"
+        for where, verdict in judged
+        if verdict.note
+    ]
+    emit(data, verdicts(judged), *notes, *missing, *([f"figures and matrices: {output}"] if output else []))
     if not result.holds:
         check_failed()

@@ -81,13 +81,18 @@ class Dynamics(nn.Module, ABC):
         whole = ("state",) if len(self.parts) > 1 else ()
         return ("input", *self.parts, *whole, "output")
 
+    @property
+    def like(self) -> Tensor:
+        """One of the model's own numbers, for their device and type: not every model has parameters."""
+        return next(value for value in self.state_dict(keep_vars=True).values() if value.is_floating_point())
+
     def readout(self, h: Tensor) -> Tensor:
         """The output ``[…, outputs]`` from the flat state ``[…, units]``."""
         return self.decode(h[..., next(iter(self.parts.values()))])
 
     def initial_state(self, batch: int) -> Tensor:
         """``[batch, units]`` of zeros, on the model's device and of its type."""
-        like = next(self.parameters())
+        like = self.like
         return torch.zeros(batch, self.units, dtype=like.dtype, device=like.device)
 
     def noise(self, batch: int, steps: int) -> Tensor | None:

@@ -18,13 +18,25 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "elman": Kind("zoo.specs.models.recurrent:ElmanSpec", "zoo.models.recurrent:Elman"),
         "gru": Kind("zoo.specs.models.recurrent:GRUSpec", "zoo.models.recurrent:GRU"),
         "lstm": Kind("zoo.specs.models.recurrent:LSTMSpec", "zoo.models.recurrent:LSTM"),
+        "lorenz": Kind("zoo.specs.models.systems:LorenzSpec", "zoo.models.systems:Lorenz"),
+        "planar": Kind("zoo.specs.models.systems:PlanarSpec", "zoo.models.systems:Planar"),
+        "ring-attractor": Kind(
+            "zoo.specs.models.systems:RingAttractorSpec", "zoo.models.systems:RingAttractor"
+        ),
+        "driven-linear": Kind("zoo.specs.models.linear:DrivenLinearSpec", "zoo.models.linear:DrivenLinear"),
+        "switching-linear": Kind(
+            "zoo.specs.models.linear:SwitchingLinearSpec", "zoo.models.linear:SwitchingLinear"
+        ),
     },
     "tasks": {
         "flip-flop": Kind("zoo.specs.tasks.memory:FlipFlopSpec", "zoo.tasks.memory:FlipFlop"),
         "sine": Kind("zoo.specs.tasks.dynamics:SineSpec", "zoo.tasks.dynamics:Sine"),
+        "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
+        "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),
     },
     "learners": {
         "backprop": Kind("zoo.specs.learners.backprop:BackpropSpec", "zoo.learners.backprop:Backprop"),
+        "none": Kind("zoo.specs.learners.none:NoneSpec", "zoo.learners.none:Nothing"),
     },
     "analyses": {
         "cka": Kind("zoo.specs.analyses.geometry:CKASpec", "zoo.analysis.geometry.cka:CKA"),
@@ -33,5 +45,16 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         ),
         "rsa": Kind("zoo.specs.analyses.geometry:RSASpec", "zoo.analysis.geometry.rsa:RSA"),
         "dsa": Kind("zoo.specs.analyses.dynamics:DSASpec", "zoo.analysis.dynamics.dsa:DSA"),
+        "fast-dsa": Kind("zoo.specs.analyses.dynamics:FastDSASpec", "zoo.analysis.dynamics.fast_dsa:FastDSA"),
+        "kernel-dsa": Kind(
+            "zoo.specs.analyses.dynamics:KernelDSASpec", "zoo.analysis.dynamics.kernel:KernelDSA"
+        ),
+        "input-dsa": Kind(
+            "zoo.specs.analyses.dynamics:InputDSASpec", "zoo.analysis.dynamics.input_dsa:InputDSA"
+        ),
+        "delay-rank": Kind(
+            "zoo.specs.analyses.dynamics:DelayRankSpec", "zoo.analysis.dynamics.rank:DelayRank"
+        ),
+        "gramian": Kind("zoo.specs.analyses.dynamics:GramianSpec", "zoo.analysis.dynamics.gramian:Gramian"),
     },
 }

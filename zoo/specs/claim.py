@@ -8,7 +8,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from zoo.specs.base import Line, Spec, Text
+from zoo.specs.base import Line, Lines, Spec, Text
+
+ROUNDING = 1e-12
+"""The least that a ratio divides by."""
 
 
 class ClaimSource(Spec):
@@ -34,12 +37,17 @@ class ClaimSpec(Spec):
     """For example ``test/sign_accuracy``, or ``procrustes/decoding`` in a study."""
     minus: Line | None = None
     """If given, the claim is on the difference ``metric - minus``."""
+    per: Lines = ()
+    """If given, the claim is on the ratio of ``metric`` and the largest of these, each reduced as ``over``
+    says; one below 1e-12 is rounding, and counts as that much."""
     at_least: float | None = None
     at_most: float | None = None
     over: Literal["every", "mean", "median"] = "every"
     source: ClaimSource
     statement: Text = ""
     """What the bound means, in words."""
+    note: Text = ""
+    """Where it is known to fail: what we think is wrong."""
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
@@ -47,6 +55,8 @@ class ClaimSpec(Spec):
             raise ValueError("a claim needs 'at_least' or 'at_most'")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             raise ValueError(f"at_least {self.at_least} is above at_most {self.at_most}: nothing can hold")
+        if self.per and self.minus is not None:
+            raise ValueError("a claim is on a difference ('minus') or on a ratio ('per'), not on both")
         return self
 
     def bound(self) -> str:
@@ -57,6 +67,9 @@ class ClaimSpec(Spec):
     def subject(self) -> str:
         """What is bounded, as a short text."""
         name = self.metric if self.minus is None else f"{self.metric} − {self.minus}"
+        if self.per:
+            ends = self.per if len(self.per) < 3 else (self.per[0], "…", self.per[-1])
+            name += f" / {ends[0]}" if len(self.per) == 1 else f" / max({', '.join(ends)})"
         return name if self.over == "every" else f"{self.over} {name}"
 
     def judge(self, metrics: Mapping[str, tuple[float | None, ...]]) -> Verdict:
@@ -67,17 +80,28 @@ class ClaimSpec(Spec):
             values = tuple(
                 None if a is None or b is None else a - b for a, b in zip(values, less, strict=True)
             )
-        measured = values
-        if self.over != "every" and None not in values:
-            known = [value for value in values if value is not None]
-            measured = (fmean(known) if self.over == "mean" else median(known),)
+        measured = self._reduced(values)
+        if self.per:
+            least = [value for name in self.per for value in self._reduced(metrics.get(name, (None,)))]
+            known = [value for value in least if value is not None]
+            largest = max(known) if len(known) == len(least) else None
+            measured = tuple(
+                None if value is None or largest is None else value / max(largest, ROUNDING)
+                for value in measured
+            )
         holds = all(
             value is not None
             and (self.at_least is None or value >= self.at_least)
             and (self.at_most is None or value <= self.at_most)
             for value in measured
         )
-        return Verdict(claim=self, measured=measured, holds=holds)
+        return Verdict(claim=self, measured=measured, holds=holds, note="" if holds else self.note)
+
+    def _reduced(self, values: tuple[float | None, ...]) -> tuple[float | None, ...]:
+        if self.over == "every" or None in values:
+            return values
+        known = [value for value in values if value is not None]
+        return (fmean(known) if self.over == "mean" else median(known),)
 
 
 class Verdict(Spec):

@@ -180,6 +180,12 @@ class ExperimentSpec(Spec):
                     close = suggest(split, known)
                     message = f"the task has no split {split!r}; it has {', '.join(known)}.{close}"
                     raise located(message, *where)
+        if self.train.steps and not self.learner.learns:
+            message = f"should be 0 with the learner {self.learner.kind!r}, which learns nothing"
+            raise located(message, "train", "steps")
+        if self.learner.learns and not self.model.learnable:
+            message = f"should be none, and train.steps 0: the model {self.model.kind!r} has nothing to learn"
+            raise located(message, "learner", "kind")
         if self.population is not None and self.train.seed + self.population.members > 2**63:
             raise located("leaves no room for the seeds of all members below 2**63", "train", "seed")
         if self.population is not None and self.population.grid:

@@ -15,12 +15,16 @@ class ModelSpec(KindSpec):
     """An architecture, its initialisation and its constraints."""
 
     family: ClassVar[str] = "models"
+    learnable: ClassVar[bool] = True
+    """Whether it has parameters that a learner could change."""
 
 
 class LearnerSpec(KindSpec):
     """How parameters change."""
 
     family: ClassVar[str] = "learners"
+    learns: ClassVar[bool] = True
+    """Whether it changes anything."""
 
     loss: Literal["mse", "cross-entropy"] | None = None
     """What is minimised and measured. Without one, the loss that the task declares."""

@@ -98,7 +98,7 @@ def _flatten(errors: Iterable[Any], cls: Any, prefix: Path) -> Iterator[_Mistake
         elif kind == "union_tag_not_found":
             yield _Mistake(path, kind, f"needs a 'kind', one of: {', '.join(_tags(annotation))}")
         elif kind in ("literal_error", "enum"):
-            known = [str(choice) for choice in _choices(annotation)]
+            known = [str(choice) for choice in _choices(annotation)] or [context.get("expected", "")]
             guess = suggest(error["input"], known) if isinstance(error["input"], str) else ""
             message = f"should be one of {', '.join(known)} (got {_shown(error['input'])}).{guess}"
             yield _Mistake(path, kind, message)
@@ -130,7 +130,8 @@ def _merged(mistakes: list[_Mistake]) -> list[_Mistake]:
         if before is None:
             found[mistake.path] = mistake
         elif mistake.message not in before.message:
-            found[mistake.path] = before._replace(message=f"{before.message}; or {mistake.message}")
+            both = f"{before.message.rstrip('.')}; or {mistake.message}"
+            found[mistake.path] = before._replace(message=both)
     return list(found.values())
 
 

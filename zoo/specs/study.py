@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from zoo.registry import suggest
+from zoo.specs.analyses.base import ComparatorSpec, MeasurementSpec
 from zoo.specs.base import Line, Lines, Name, Spec, Text, located
 from zoo.specs.claim import ClaimSpec
 from zoo.specs.families import AnalysisSpec
 
 
 class StudySpec(Spec):
-    """A paper's table or figure: every checkpoint compared with every other, in several ways.
+    """A paper's table or figure: checkpoints compared with each other, and measured, in several ways.
 
-    Each comparison yields metrics for claims: ``<key>/decoding``, ``<key>/silhouette``,
-    ``<key>/within`` and ``<key>/between``, with the checkpoint's name (or ``groups``) as the label.
+    Every comparison yields metrics for claims, of the labels that its networks have:
+    ``<comparison>/decoding``, ``/silhouette``, ``/p``, ``/within`` and ``/between`` where labels form groups,
+    ``/mean`` over all pairs, and, with a ``reference``, ``/to/<label>``. Two comparisons yield
+    ``<one>~<other>/correlation`` (Spearman's, over pairs) and its ``/p``, where a claim names them. A
+    measurement yields ``<measurement>/<number>/<label>``, one value a network.
     """
 
     cosmetic: ClassVar = frozenset({"name", "title", "description", "paper", "tags", "claims"})
@@ -31,20 +36,64 @@ class StudySpec(Spec):
     """Names or globs; ``name/*`` is every member of a population."""
     groups: dict[str, Lines] = {}
     """Label → patterns of names; without them, the name of the checkpoint is the label."""
-    comparisons: Annotated[dict[Name, AnalysisSpec], Field(min_length=1)]
+    label: Line | None = None
+    """Instead of groups: the field of each network's experiment whose value is its label, such as
+    ``model.rho``."""
+    labels: dict[Name, Line] = {}
+    """Comparison or measurement → the field that labels networks there."""
+    reference: Line | None = None
+    """A label: distances from its networks are metrics, and drawn against the other labels."""
+    matched: Line | None = None
+    """With a reference: the field, such as ``train.seed``, that a network shares with those of the reference
+    that it is measured from. Without it, it is measured from all of them."""
+    apart: Line | None = None
+    """A field, such as ``train.seed``: networks are compared only with those that share its value, as in
+    studies of their own, and every metric has one value for each."""
+    comparisons: dict[Name, AnalysisSpec] = {}
+    measurements: dict[Name, AnalysisSpec] = {}
+    """What is asked of each network by itself."""
     claims: Annotated[tuple[ClaimSpec, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
     def _claims_are_measured(self) -> Self:
+        known = {**self.comparisons, **self.measurements}
+        if not known:
+            raise located("a study needs comparisons or measurements", "comparisons")
+        if twice := self.comparisons.keys() & self.measurements.keys():
+            raise located(f"{min(twice)!r} is a comparison, too", "measurements")
+        if self.label is not None and self.groups:
+            raise located("labels come from 'groups' or from 'label', not from both", "label")
+        if self.matched is not None and self.reference is None:
+            raise located("goes with a 'reference'", "matched")
+        for key in self.labels:
+            if key not in known:
+                raise located(f"there is no {key!r}.{suggest(key, known)}", "labels", key)
         for index, claim in enumerate(self.claims):
-            for field, metric in (("metric", claim.metric), ("minus", claim.minus)):
-                key = (metric or "").partition("/")[0]
-                if metric is not None and key not in self.comparisons:
-                    known = ", ".join(self.comparisons)
-                    close = suggest(key, self.comparisons)
-                    message = f"{metric!r} is about no comparison of this study; it has {known}.{close}"
-                    raise located(message, "claims", index, field)
+            metrics = {"metric": (claim.metric,), "minus": (claim.minus or claim.metric,), "per": claim.per}
+            for field, names in metrics.items():
+                for name in names:
+                    for key in name.partition("/")[0].split("~"):
+                        if key not in known:
+                            raise located(_unknown(name, key, known), "claims", index, field)
         return self
+
+    @model_validator(mode="after")
+    def _analyses_are_of_their_kind(self) -> Self:
+        for field, kind, what in (
+            ("comparisons", ComparatorSpec, "compares networks"),
+            ("measurements", MeasurementSpec, "measures a network"),
+        ):
+            for key, analysis in getattr(self, field).items():
+                if not isinstance(analysis, kind):
+                    raise located(f"{analysis.kind!r} is no analysis that {what}", field, key)
+        return self
+
+
+def _unknown(metric: str, key: str, known: Mapping[str, object]) -> str:
+    return (
+        f"{metric!r} is about no comparison or measurement of this study; it has {', '.join(known)}."
+        f"{suggest(key, known)}"
+    )
 
 
 class PaperSpec(Spec):

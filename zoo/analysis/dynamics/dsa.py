@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -12,7 +13,7 @@ from zoo.analysis.dynamics.hankel import hankel_operator
 from zoo.analysis.dynamics.procrustes import align, align_all
 from zoo.analysis.dynamics.ranks import automatic_delays
 from zoo.analysis.dynamics.scores import aligned_distances, spectral_distances, stacked_operators
-from zoo.errors import AnalysisError, calling
+from zoo.errors import AnalysisError, ConvergenceWarning, calling
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.dynamics import DSASpec
 
@@ -77,7 +78,8 @@ class DSA(Comparator[DSASpec]):
         """``distance``: radians, a norm, W₁ or W₂ in units of eigenvalues, or W₂² in their square.
 
         By ``angular`` and ``euclidean`` also ``residual``, ``bound`` and ``converged``, see
-        :class:`~zoo.analysis.dynamics.procrustes.Alignments`.
+        :class:`~zoo.analysis.dynamics.procrustes.Alignments`; warns (:class:`ConvergenceWarning`) where a
+        search ended early.
         """
         spec = self.spec
         if spec.score == "wasserstein":
@@ -88,4 +90,10 @@ class DSA(Comparator[DSASpec]):
             found = align_all(operators, starts=spec.starts, progress=self.progress)
         else:
             found = align(operators, pairs, starts=spec.starts, progress=self.progress)
+        if open_ends := int((~found.converged).sum()):
+            warnings.warn(
+                f"{open_ends} of {len(found.converged)} alignments might still come a little nearer.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return aligned_distances(found, operators, spec.score)

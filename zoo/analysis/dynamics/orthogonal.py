@@ -9,15 +9,24 @@ MEMORY = 8
 """Steps that the quasi-Newton approximation remembers."""
 REACH = 1.4
 """Largest Frobenius norm of the rotation vector of one step."""
+CACHE = 2**18
+"""Numbers in one of the some twenty arrays that go through a CPU's cache at a time."""
 
 
 def refine(a: Tensor, b: Tensor, turn: Tensor, steps: int) -> Tensor:
-    """Raise ``⟨A, C B Cᵀ⟩`` by limited-memory BFGS on O(n), ``[pair, n, n]``, all pairs in step.
+    """Raise ``⟨A, C B Cᵀ⟩`` by limited-memory BFGS on O(n), ``[pair, n, n]``, many pairs in step.
 
     Tangent vectors are skew matrices ``Ω`` at the identity (``C`` becomes ``exp(Ω) C``), so those of
     different points add up without transport. The scale of each direction is the exact diagonal of
     the Hessian. A step that does not lower the cost is tried again, shorter, in the next turn.
     """
+    many = len(a) if a.device.type != "cpu" else max(1, CACHE // a.shape[-1] ** 2)
+    batches = zip(a.split(many), b.split(many), turn.split(many), strict=True)
+    parts = [_refine(*batch, steps) for batch in batches]
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def _refine(a: Tensor, b: Tensor, turn: Tensor, steps: int) -> Tensor:
     count, size, _ = a.shape
     turned_a = a.mT.contiguous()
     identity = torch.eye(size).to(a)

@@ -9,7 +9,7 @@ searches from afresh. Many pairs go in a batch, in single precision; small resid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,18 +22,18 @@ STARTS = 8
 """Starts that are refined; half as many again are tried."""
 PLAN = ((1, 20), (2, 40), (4, 100))
 """Steps for which the best of all starts are refined, the better half of them, the best quarter."""
-ROUNDS, DETOURS, VIA, STEPS = 3, 8, 2, 60
+ROUNDS, DETOURS, VIA = 3, 8, ((2, 15), (1, 30))
 """How often a population is gone through again, ways through third operators that are tried for each
-pair, the best of them that are refined, and for how many steps."""
+pair, and for how many steps the best so many of them are refined."""
 POPULATION = 16
 """From so many operators on, a quarter of the starts do, as detours do better."""
 LANDMARKS = 2**28
 """Numbers in the rotations that are kept for detours: all, or those to and from fewer operators."""
-FURTHER, TURNS = 50, 8
+FURTHER, TURNS = 50, 14
 """Steps of a turn in which pairs that have not converged go on, and turns at most."""
-ENOUGH = 3e-5
+ENOUGH = 1e-5
 """A pair has converged when a step with the Hessian's diagonal promises less than this share of its
-squared residual. What is left to gain is then some 20 times as much, below a thousandth."""
+squared residual. What is left to gain is then some 20 times as much, well below a thousandth."""
 HOPE = 1.002
 """A search goes on only if it is at most so many times as far as the best of its pair."""
 SMALL = 1e-2
@@ -48,8 +48,8 @@ MIXTURES = (
 """Weights of the first starts, see :func:`_frames`; those of the others are drawn from a fixed seed."""
 POWER = 20
 """Power iterations for the phases of a start."""
-BLOCK = {"cpu": 2**18, "cuda": 2**27}
-"""Numbers in one batch of matrices: what a core's cache holds, or what keeps a GPU busy."""
+BLOCK = {"cpu": 2**22, "cuda": 2**27}
+"""Numbers in one batch of matrices."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,11 @@ def align(
     Raises:
         AnalysisError: Not square matrices, or one that is zero or not finite.
     """
-    fields = _Fields.of(operators)
+    fields = Fields.of(operators)
     frames = _frames(fields.traceless, starts + starts // 2, precision)
     found = _Found.empty(len(pairs), operators.device)
     kept = operators.new_empty(len(pairs) if rotations else 0, *operators.shape[1:], dtype=torch.float64)
-    for rows in _blocks(len(pairs), starts, operators):
+    for rows in blocks(len(pairs), starts, operators):
         i, j = pairs[rows].T
         turn = _search(fields, frames, i, j, starts, precision)
         turn, _ = found.improve(rows, fields, i, j, turn, precision)
@@ -124,7 +124,7 @@ def align_all(
     Takes and raises what :func:`align` does. A pair's residual is an upper bound of the smallest there
     is; how tight it is depends on the other operators, too, as each can show a way.
     """
-    fields = _Fields.of(operators)
+    fields = Fields.of(operators)
     count, size = operators.shape[:2]
     first = starts if count < POPULATION else max(1, starts // 4)
     frames = _frames(fields.traceless, first + first // 2, precision)
@@ -141,7 +141,7 @@ def align_all(
     )
     rounds = min(ROUNDS, (marks - 2) // DETOURS)
     for number in range(rounds + 1):
-        for rows in _blocks(len(pairs), DETOURS if number else first, operators):
+        for rows in blocks(len(pairs), DETOURS if number else first, operators):
             i, j = pairs[rows].T
             if number:
                 turn = ways.detours(fields, i, j, number - 1, precision)
@@ -153,14 +153,14 @@ def align_all(
     return Alignments(pairs, found.residual, fields.bound(*pairs.T), found.converged)
 
 
-def _blocks(pairs: int, starts: int, operators: Tensor) -> Iterator[slice]:
+def blocks(pairs: int, starts: int, operators: Tensor) -> Iterator[slice]:
     memory = BLOCK.get(operators.device.type, BLOCK["cuda"])
     block = max(1, memory // (max(1, starts) * operators.shape[-1] ** 2))
     return (slice(first, min(first + block, pairs)) for first in range(0, pairs, block))
 
 
 @dataclass(frozen=True)
-class _Fields:
+class Fields:
     """Operators of unit norm, split so that what no rotation changes is out of the way."""
 
     trace: Tensor
@@ -175,7 +175,7 @@ class _Fields:
     """``[operator, n, n]``: the eigenbasis."""
 
     @classmethod
-    def of(cls, operators: Tensor) -> _Fields:
+    def of(cls, operators: Tensor) -> Fields:
         """Raises :class:`AnalysisError` for what are no operators, or have no direction."""
         if operators.ndim != 3 or operators.shape[1] != operators.shape[2] or operators.is_complex():
             raise AnalysisError(
@@ -226,7 +226,7 @@ class _Found:
         return cls(nothing, torch.zeros(pairs, dtype=torch.bool, device=device))
 
     def improve(
-        self, rows: slice, fields: _Fields, i: Tensor, j: Tensor, turn: Tensor, precision: torch.dtype
+        self, rows: slice, fields: Fields, i: Tensor, j: Tensor, turn: Tensor, precision: torch.dtype
     ) -> tuple[Tensor, Tensor]:
         """Refine some pairs until they converge, and keep what is better; rotations and their residuals."""
         a, b = fields.traceless[i], fields.traceless[j]
@@ -272,41 +272,36 @@ class _Ways:
             self.rotations[one[better], known[better]] = rotation[better].to(self.rotations.dtype)
             self.lengths[one[better], known[better]] = length[better]
 
-    def detours(self, fields: _Fields, i: Tensor, j: Tensor, number: int, precision: torch.dtype) -> Tensor:
+    def detours(self, fields: Fields, i: Tensor, j: Tensor, number: int, precision: torch.dtype) -> Tensor:
         """The best of the ways over third operators, shorter ones in earlier rounds: ``[pair, n, n]``."""
         a, b = (fields.traceless[k].to(precision) for k in (i, j))
         length = self.lengths[i] + self.lengths[j]  # infinite by way of one of the two itself
         via = length.topk(DETOURS * (number + 1), 1, largest=False).indices[:, DETOURS * number :].T
         turn = self.rotations[i, via] @ self.rotations[j, via].mT
-        best = overlaps(a, b, turn).topk(VIA, 0).indices
-        return _best(a, b, turn.gather(0, _wide(best, a)), STEPS)
+        return _tournament(a, b, turn, VIA)
 
 
 def _search(
-    fields: _Fields, frames: Tensor, i: Tensor, j: Tensor, starts: int, precision: torch.dtype
+    fields: Fields, frames: Tensor, i: Tensor, j: Tensor, starts: int, precision: torch.dtype
 ) -> Tensor:
     """The best of many starts, each refined a little, the better ones more: ``[pair, n, n]``."""
     a, b = (fields.traceless[k].to(precision) for k in (i, j))
     turn = _starts(a, b, frames[:, i], frames[:, j])
-    for share, steps in PLAN:
-        best = overlaps(a, b, turn).topk(max(1, starts // share), 0).indices
-        turn = _refined(a, b, turn.gather(0, _wide(best, a)), steps)
-    return _best(a, b, turn, 0)
+    return _tournament(a, b, turn, [(max(1, starts // share), steps) for share, steps in PLAN])
 
 
-def _best(a: Tensor, b: Tensor, turn: Tensor, steps: int) -> Tensor:
-    """``[pair, n, n]``: of several refined starts ``[start, pair, n, n]``, the best."""
-    turn = _refined(a, b, turn, steps)
-    return turn[overlaps(a, b, turn).argmax(0), torch.arange(len(a), device=a.device)]
+def _tournament(a: Tensor, b: Tensor, turn: Tensor, plan: Sequence[tuple[int, int]]) -> Tensor:
+    """``[pair, n, n]``: of ``[start, pair, n, n]`` the best few are refined, of these the best, and so on."""
+    for many, steps in plan:
+        turn = _best(a, b, turn, many)
+        refined = refine(a.repeat(many, 1, 1), b.repeat(many, 1, 1), turn.flatten(0, 1), steps)
+        turn = refined.view_as(turn)
+    return _best(a, b, turn, 1)[0]
 
 
-def _refined(a: Tensor, b: Tensor, turn: Tensor, steps: int) -> Tensor:
-    many = len(turn)
-    return refine(a.repeat(many, 1, 1), b.repeat(many, 1, 1), turn.flatten(0, 1), steps).view_as(turn)
-
-
-def _wide(chosen: Tensor, like: Tensor) -> Tensor:
-    return chosen[..., None, None].expand(-1, -1, *like.shape[1:])
+def _best(a: Tensor, b: Tensor, turn: Tensor, many: int) -> Tensor:
+    best = overlaps(a, b, turn).topk(many, 0).indices
+    return turn.gather(0, best[..., None, None].expand(-1, -1, *a.shape[1:]))
 
 
 # Where to start ---------------------------------------------------------------------------------

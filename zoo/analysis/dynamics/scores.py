@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from zoo.analysis.base import Features
 from zoo.analysis.dynamics.procrustes import Alignments
 from zoo.analysis.dynamics.transport import transport_costs
-from zoo.errors import AnalysisError, ConvergenceWarning, calling
+from zoo.errors import AnalysisError, calling
 
 
 def spectral_distances(features: Sequence[Features], pairs: Tensor, order: int, squared: bool) -> Tensor:
@@ -38,16 +37,7 @@ def stacked_operators(features: Sequence[Features], kind: str) -> Tensor:
 def aligned_distances(
     found: Alignments, operators: Tensor, score: Literal["angular", "euclidean"]
 ) -> Mapping[str, Tensor]:
-    """``distance`` ``[pair]``, an angle or a Frobenius norm, with ``residual``, ``bound`` and ``converged``.
-
-    Warns (:class:`ConvergenceWarning`) where a search ended early.
-    """
-    if open_ends := int((~found.converged).sum()):
-        warnings.warn(
-            f"{open_ends} of {len(found.converged)} alignments might still come a little nearer.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+    """``distance`` ``[pair]``, an angle or a norm, with ``residual``, ``bound`` and ``converged``."""
     distance = found.angle
     if score == "euclidean":
         size = operators.flatten(1).norm(dim=1)

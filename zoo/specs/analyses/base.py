@@ -1,4 +1,4 @@
-"""What every comparator of trajectories can be told: what to run, and what of it to look at."""
+"""What every analysis of trajectories can be told: what to run, and what of it to look at."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class ObservationSpec(Spec):
     """Of units, lift and noise. Networks of one width have the same units and mixtures; noise differs."""
 
 
-class ComparatorSpec(AnalysisSpec):
-    """What every comparator of trajectories can be told."""
+class RunSpec(AnalysisSpec):
+    """What an analysis of trajectories can be told: which to run, and what of them to look at."""
 
     site: Annotated[str, Field(min_length=1, max_length=100)] = "h"
-    """Which recorded site of the network is compared."""
+    """Which recorded site of the network is looked at."""
     trials: Count = 64
     """Trials of the task to run, where networks are given by name."""
     split: Annotated[str, Field(min_length=1, max_length=100)] = "test"
@@ -45,3 +45,11 @@ class ComparatorSpec(AnalysisSpec):
     """Seed of those trials: all networks see the same ones."""
     observe: ObservationSpec = ObservationSpec()
     """What is seen of the states."""
+
+
+class ComparatorSpec(RunSpec):
+    """Of what compares networks."""
+
+
+class MeasurementSpec(RunSpec):
+    """Of what measures each network by itself."""

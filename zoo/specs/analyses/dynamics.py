@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from zoo.specs.analyses.base import ComparatorSpec
+from zoo.specs.analyses.base import ComparatorSpec, MeasurementSpec
 from zoo.specs.base import Count, Fraction, NonNegative, Positive, Spec
 
 
@@ -79,8 +79,8 @@ class FastDSASpec(ComparatorSpec):
     optimizer: Literal["penalty", "landing", "riemannian"] = "landing"
     """What brings operators near each other: ``ro``, ``land`` and ``rim`` of the authors' code."""
     steps: Count = 500
-    learning_rate: Positive = 0.5
-    """For operators scaled to spectral norms of product 1; without a number 0.5 (landing), 0.2 (riemannian)
+    learning_rate: Positive | None = None
+    """For operators scaled to spectral norms of product 1; without a number 0.5 (landing), 0.1 (riemannian)
     or 0.01 (penalty)."""
     weight: Positive = 1.0
     """Of ``‖CᵀC - I‖²`` (penalty)."""
@@ -89,14 +89,6 @@ class FastDSASpec(ComparatorSpec):
     reflections: bool = False
     """Start from a reflection, too; the paper does from the identity alone."""
     score: Literal["angular", "euclidean"] = "angular"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _rate_of_the_optimizer(cls, data: Any) -> Any:
-        rates = {"riemannian": 0.2, "penalty": 0.01}
-        if isinstance(data, dict) and data.get("optimizer") in rates:
-            return {"learning_rate": rates[data["optimizer"]], **data}
-        return data
 
     @model_validator(mode="after")
     def _fields_go_together(self) -> FastDSASpec:
@@ -127,3 +119,72 @@ class KernelDSASpec(ComparatorSpec):
     """Regularisation, where the covariance of functions has a trace of at most 1."""
     order: Literal[1, 2] = 1
     """Of the Wasserstein distance."""
+
+
+class InputDSASpec(ComparatorSpec):
+    """InputDSA: driven linear systems, identified from states and inputs, compared (arXiv 2510.25943).
+
+    ``n4sid`` is the paper's subspace identification, for states of which only a part is observed.
+    ``dmdc``, dynamic mode decomposition with control, is its baseline: regression on delay vectors.
+    """
+
+    kind: Literal["input-dsa"] = "input-dsa"
+    identification: Literal["n4sid", "dmdc"] = "n4sid"
+    delays: Count = 10
+    """Samples in the past, and as many in the future (n4sid); or in a delay vector (dmdc)."""
+    interval: Count = 1
+    """Time steps between the samples of a delay vector (dmdc)."""
+    rank: Count | None = 10
+    """Dimensions of the state; without a number, as many as hold 99.9 % of the squared singular values
+    (n4sid), or all there are (dmdc)."""
+    input_rank: Count | None = None
+    """Directions of states and inputs together that the regression sees (dmdc, as in the authors' code, where
+    it is the rank); without a number, all of them, so that inputs are never left out."""
+    ridge: NonNegative = 1e-8
+    """Of the regression from one state to the next, for data of unit root mean square."""
+    surrogate: Literal["outputs", "targets", "noise"] | None = None
+    """What is taken for the inputs instead of them: another recorded signal, or white noise."""
+    distance: Literal["joint", "joint-state", "joint-input", "state", "input"] = "joint"
+    """Of controllability matrices, or its part for the dynamics or the inputs; or of the eigenvalues, or
+    of the input matrices, alone."""
+    squared: bool = False
+    """Report W2² (as the authors' code does) rather than W2 between eigenvalues."""
+    extended: bool = False
+    """Controllability matrices with the blocks of the transposed dynamics, too, as in the authors' code:
+    slower, and less sensitive to directions that inputs hardly reach."""
+
+    @model_validator(mode="after")
+    def _fields_go_together(self) -> InputDSASpec:
+        if self.identification != "dmdc" and self.interval != 1:
+            raise ValueError("'interval' goes with the identification dmdc")
+        if self.identification != "dmdc" and self.input_rank is not None:
+            raise ValueError("'input_rank' goes with the identification dmdc")
+        if self.squared and self.distance != "state":
+            raise ValueError("'squared' goes with the distance state")
+        if self.extended and not self.distance.startswith("joint"):
+            raise ValueError("'extended' goes with the distances joint, joint-state and joint-input")
+        return self
+
+
+class DelayRankSpec(MeasurementSpec):
+    """How many directions of a network's delay vectors are signal (Gavish & Donoho 2014)."""
+
+    kind: Literal["delay-rank"] = "delay-rank"
+    delays: Count = 1
+    interval: Count = 1
+    rule: Literal["hard-threshold"] | RankRule = "hard-threshold"
+
+
+class GramianSpec(MeasurementSpec):
+    """How strongly inputs drive what is observed: the norm of the output controllability Gramian.
+
+    Of the driven linear system that subspace identification finds (as in ``input-dsa``); and, for networks
+    that are linear systems, of the system itself.
+    """
+
+    kind: Literal["gramian"] = "gramian"
+    delays: Count = 10
+    """Samples in the past, and as many in the future, that a state is identified from."""
+    rank: Count | None = None
+    """Dimensions of the state; without a number, as many as hold 99.9 % of the squared singular values."""
+    ridge: NonNegative = 1e-8

@@ -1,0 +1,142 @@
+"""The figure of a study: a map of each comparison, or how far each label is from the reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo.analysis.embedding import embed
+from zoo.analysis.extras import need
+from zoo.analysis.figures import COLOURS, FAINT, GRID, INK, MARKERS, label_styles, save
+from zoo.studies.study import labels_in_order
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from zoo.analysis.matrix import DistanceMatrix
+    from zoo.studies.study import StudyResult
+
+PANEL, ACROSS = 2.7, 4
+"""Side of a panel in inches, and panels side by side."""
+SHOWN = 8
+"""Up to so many labels a panel has a legend."""
+
+
+def study_figure(result: StudyResult, path: Path) -> Path:
+    """Write the figure of a study; as PNG, SVG or PDF by the suffix.
+
+    With a reference, each comparison's distances from it, label by label, as shares of the largest; else
+    a map of each comparison by multidimensional scaling. Measurements are points, label by label.
+    """
+    return save(lambda: _draw(result), path)
+
+
+def _draw(result: StudyResult) -> Figure:
+    figures = need("matplotlib.figure", "viz", "Drawing a figure")
+    need("matplotlib.backends.backend_agg", "viz", "Drawing a figure")
+    curves = result.study.reference is not None
+    maps = {} if curves else result.matrices
+    numbers = sorted({name.rpartition("/")[0] for name in result.metrics if _is_measured(result, name)})
+    count = bool(curves) + len(maps) + len(numbers)
+    rows, columns = -(-count // ACROSS), min(count, ACROSS)
+    figure: Figure = figures.Figure(
+        figsize=(PANEL * columns + 0.4, (PANEL + 0.35) * rows + 0.5), layout="constrained"
+    )
+    panels = iter(figure.subplots(rows, columns, squeeze=False).flat)
+    if curves:
+        _curves(next(panels), result)
+    for key, matrix in maps.items():
+        _map(next(panels), key, matrix, _silhouette(result, key))
+    for name in numbers:
+        _points(next(panels), name, result)
+    for unused in panels:
+        unused.set_visible(False)
+    if result.study.title:
+        figure.suptitle(result.study.title, x=0.01, ha="left", fontsize=10, color=INK)
+    return figure
+
+
+def _is_measured(result: StudyResult, name: str) -> bool:
+    return name.partition("/")[0] in result.study.measurements
+
+
+def _silhouette(result: StudyResult, key: str) -> str:
+    """Of a map, for its title: that of its own part where networks are studied apart."""
+    comparison, _, part = key.partition("@")
+    values = result.metrics.get(f"{comparison}/silhouette", ())
+    parts = [name.partition("@")[2] for name in result.matrices if name.partition("@")[0] == comparison]
+    value = values[parts.index(part)] if len(values) == len(parts) else None
+    return "" if value is None else f"silhouette {value:.2f}"
+
+
+def _curves(axes: Axes, result: StudyResult) -> None:
+    reference = result.study.reference or ""
+    for number, key in enumerate(result.study.comparisons):
+        start = f"{key}/to/"
+        found = {name.removeprefix(start): v for name, v in result.metrics.items() if name.startswith(start)}
+        labels = labels_in_order([*found, reference])
+        values = np.array([np.mean([v or 0.0 for v in found.get(label, (0.0,))]) for label in labels])
+        axes.plot(
+            range(len(labels)),
+            values / max(values.max(), 1e-300),
+            color=COLOURS[number % len(COLOURS)],
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=4,
+            linewidth=1.2,
+            label=f"{key} (largest {values.max():.2g})",
+        )
+        axes.set_xticks(range(len(labels)), labels, rotation=45 if len(labels) > 6 else 0)
+    _style(axes, f"distance from {reference}", "share of the largest")
+    axes.set_xlabel(result.study.label or "", fontsize=8, color=INK)
+    axes.legend(frameon=False, fontsize=7)
+
+
+def _map(axes: Axes, key: str, matrix: DistanceMatrix, note: str) -> None:
+    points, _ = embed(matrix.values)
+    order = labels_in_order(matrix.labels)
+    styles = label_styles(tuple(order) * 2)
+    for label in order:
+        own = points[[other == label for other in matrix.labels]]
+        colour, marker = styles[label]
+        axes.scatter(own[:, 0], own[:, 1], s=22, color=colour, marker=marker, linewidths=0, label=label)
+    _style(axes, key, "")
+    axes.set_xlabel(f"{matrix.measure}\n{note}", fontsize=7, color=INK)
+    axes.set_aspect("equal", "datalim")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if len(order) <= SHOWN:
+        axes.legend(frameon=False, fontsize=6, handletextpad=0.1, borderaxespad=0.2)
+
+
+def _points(axes: Axes, name: str, result: StudyResult) -> None:
+    found = {
+        key.rpartition("/")[2]: [value for value in values if value is not None]
+        for key, values in result.metrics.items()
+        if key.rpartition("/")[0] == name and _is_measured(result, key)
+    }
+    labels = labels_in_order(list(found))
+    for place, label in enumerate(labels):
+        values = found[label]
+        axes.scatter(
+            place + np.linspace(-0.15, 0.15, len(values)) * (len(values) > 1),
+            values,
+            s=16,
+            color=COLOURS[place % len(COLOURS)],
+            linewidths=0,
+        )
+    axes.set_xticks(range(len(labels)), labels, rotation=20 if len(labels) > 3 else 0)
+    axes.set_xlim(-0.6, len(labels) - 0.4)
+    _style(axes, name, "")
+
+
+def _style(axes: Axes, title: str, vertical: str) -> None:
+    axes.set_title(title, fontsize=9, color=INK, loc="left")
+    axes.set_ylabel(vertical, fontsize=8, color=INK)
+    axes.tick_params(labelsize=7, length=2, color=FAINT, labelcolor=INK)
+    axes.grid(color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_color(FAINT)
+    axes.spines[["top", "right"]].set_visible(False)
