@@ -1,16 +1,17 @@
 """Dynamical similarity analysis against the authors' package, ``dsa-metric``: time and quality.
 
-Run from a checkout: ``python benchmarks/dsa.py [fit] [angular] [conjugate] [fast] [subspace]``. Prints
-Markdown tables. One thread each. Operators are Hankel operators of chaotic rate networks: 10 trials × 400
-steps × 100 units, 5 delays. ``fast`` compares with the code of fastDSA, a checkout of which ``FASTDSA`` in
-the environment names (github.com/CMC-lab/fastDSA, which needs scikit-learn and POT and is not on a package
-index).
+Run from a checkout: ``python benchmarks/dsa.py [PART …]``, the parts being functions below. Prints Markdown
+tables. One thread each but for ``thousand``. Operators are Hankel operators of chaotic rate networks: 10
+trials × 400 steps × 100 units, 5 delays. ``fast`` compares with the code of fastDSA, a checkout of which
+``FASTDSA`` in the environment names (github.com/CMC-lab/fastDSA, which needs scikit-learn and POT and is not
+on a package index).
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -235,10 +236,96 @@ def subspaces() -> None:
         print(f"| {delays} | {each} | {spread} | {apart:.0e} |", flush=True)
 
 
+def scaling() -> None:
+    """Time against pairs and against rank, with the slope on log axes; the peer on three pairs a rank."""
+    counts, ranks = (10, 20, 40, 80, 160), (5, 10, 20, 40, 80)
+    by_pairs, by_rank, peers = [], [], []
+    everything = [chaotic(seed) for seed in range(max(counts))]
+    few = torch.stack([hankel_operator(each, 5, 1, 10, 1e-8, "") for each in everything])
+    for count in counts:
+        began = time.perf_counter()
+        pairs = len(align_all(few[:count]).pairs)
+        by_pairs.append((pairs, time.perf_counter() - began))
+    for rank in ranks:
+        operators = torch.stack([hankel_operator(each, 5, 1, rank, 1e-8, "") for each in everything[:20]])
+        began = time.perf_counter()
+        pairs = len(align_all(operators).pairs)
+        by_rank.append((rank, (time.perf_counter() - began) / pairs))
+        began = time.perf_counter()
+        for other in (1, 2, 3):
+            peer(operators[0], operators[other])
+        peers.append((rank, (time.perf_counter() - began) / 3))
+    print("| what | from … to | ours, from … to (s) | slope | peer, from … to (s) |\n|---|---|---|---|---|")
+    for what, ours, theirs in (
+        ("pairs, rank 10", by_pairs, []),
+        ("rank, a pair of 20 operators", by_rank, peers),
+    ):
+        other = f"{theirs[0][1]:.3g} … {theirs[-1][1]:.3g}" if theirs else ""
+        times = f"{ours[0][1]:.3g} … {ours[-1][1]:.3g}"
+        print(
+            f"| {what} | {ours[0][0]} … {ours[-1][0]} | {times} | {slope(ours):.2f} | {other} |", flush=True
+        )
+    draw(by_pairs, by_rank, peers)
+
+
+def slope(points: list[tuple[int, float]]) -> float:
+    """Of a straight line through the points, on log axes."""
+    x, y = torch.tensor(points, dtype=torch.float64).log().T
+    return float(((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum())
+
+
+def draw(
+    by_pairs: list[tuple[int, float]], by_rank: list[tuple[int, float]], peers: list[tuple[int, float]]
+) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, label, points, colour in (
+        (left, "zoo", by_pairs, "#0072B2"),
+        (right, "zoo", by_rank, "#0072B2"),
+        (right, "dsa-metric", peers, "#D55E00"),
+    ):
+        axes.loglog(
+            *zip(*points, strict=True), "o-", color=colour, label=f"{label}, slope {slope(points):.2f}"
+        )
+        axes.legend(frameon=False, fontsize=8)
+        axes.grid(color="#ECECEC")
+    left.set(xlabel="pairs (rank 10)", ylabel="seconds")
+    right.set(xlabel="rank", ylabel="seconds a pair")
+    figure.savefig(Path(__file__).parents[1] / "docs" / "dsa-cost.svg", metadata={"Date": None})
+
+
+def thousand() -> None:
+    """All pairs of 1,000 operators at rank 20, on two threads, with half of the starts."""
+    torch.set_num_threads(2)
+    operators = torch.stack([hankel_operator(chaotic(seed), 5, 1, 20, 1e-8, "") for seed in range(1000)])
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    found = align_all(operators, starts=4)
+    minutes = (time.perf_counter() - began) / 60
+    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
+    gap = (found.residual / found.bound).median()
+    print("| operators | pairs | minutes | ms a pair | added memory (GiB) | converged | residual / bound |")
+    print("|---|---|---|---|---|---|---|")
+    each = 6e4 * minutes / len(found.pairs)
+    share = found.converged.double().mean()
+    print(
+        f"| 1000 | {len(found.pairs)} | {minutes:.1f} | {each:.2f} | {memory:.2f} | {share:.2%} | {gap:.2f} |"
+    )
+
+
 if __name__ == "__main__":
     warnings.simplefilter("ignore")  # the peer's
     torch.set_num_threads(1)
-    parts = {"fit": fit, "angular": angular, "conjugate": conjugate, "fast": fast, "subspace": subspaces}
+    parts = {
+        "fit": fit,
+        "angular": angular,
+        "conjugate": conjugate,
+        "fast": fast,
+        "subspace": subspaces,
+        "scaling": scaling,
+        "thousand": thousand,
+    }
     for part in sys.argv[1:] or parts:
         parts[part]()
         print()

@@ -111,6 +111,28 @@ def test_arrays_tensors_and_trajectories(rnn) -> None:
     np.testing.assert_array_equal(named.values, found.values)
 
 
+def test_files_that_numpy_wrote(rnn, tmp_path) -> None:
+    arrays = {"monday": rnn(0), "tuesday": rnn(1)}
+    np.save(tmp_path / "monday.npy", arrays["monday"])
+    np.savez(tmp_path / "tuesday.npz", states=arrays["tuesday"], inputs=rnn(2, units=2))
+    paths = [tmp_path / "monday.npy", str(tmp_path / "tuesday.npz")]
+    found = compare(paths, **FAST)
+    assert found.names == ("monday", "tuesday")
+    np.testing.assert_array_equal(found.values, compare(arrays, **FAST).values)
+    assert compare({"a": paths[0], "b": paths[1]}, **FAST).names == ("a", "b")
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04")
+    np.savez(tmp_path / "other.npz", x=rnn(0))
+    for name, message in [
+        ("objects.npy", r"objects\.npy cannot be read as an array: .*numpy\.save"),
+        ("broken.npz", r"broken\.npz cannot be read"),
+        ("absent.npy", r"absent\.npy cannot be read"),
+        ("other.npz", r"has no array 'states'; it has x\."),
+    ]:
+        with pytest.raises(AnalysisError, match=message):
+            compare([paths[0], tmp_path / name], **FAST)
+
+
 def test_a_dict_labels_what_its_globs_match(published, rnn) -> None:
     found = compare({"plain": "tiny-elman/*", "gated": "tiny-gru", "data": rnn(0)}, trials=4, **FAST)
     assert found.names == ("tiny-elman/0", "tiny-elman/1", "gated", "data")
@@ -140,6 +162,7 @@ def test_labels(rnn) -> None:
         ([], "nothing was given"),
         ([np.ones((2, 9, 3))], "only 'array-1'"),
         ({}, "nothing"),
+        ("alone.npy", "only 'alone'"),
         (np.ones((2, 9, 3)), "one ndarray"),
         (torch.ones(2, 9, 3), "one Tensor"),
         (7, "one int"),

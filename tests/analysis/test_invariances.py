@@ -103,6 +103,15 @@ def test_silent_units_change_nothing(kind, fields, comparator, wrap, rnn) -> Non
 
 
 @pytest.mark.parametrize(("kind", "fields"), CASES)
+def test_duplicated_units_change_nothing_but_scale(kind, fields, comparator, wrap, rnn) -> None:
+    """Every unit recorded twice is a rotation, scaled by √2, into more dimensions."""
+    metric, states = comparator(kind, **fields), rnn(1)
+    if not {"orthogonal", "isotropic scaling"} <= {*metric.invariances}:
+        return
+    assert metric.distance(wrap(states), wrap(np.concatenate([states, states], 2))) <= EXACT
+
+
+@pytest.mark.parametrize(("kind", "fields"), CASES)
 def test_a_stretched_axis_and_another_network_are_seen(kind, fields, comparator, wrap, rnn) -> None:
     metric, states = comparator(kind, **fields), rnn(0)
     assert metric.distance(wrap(states), wrap(rnn(7))) > 1e-3

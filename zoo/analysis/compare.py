@@ -36,8 +36,10 @@ def compare(
     """Distances between all pairs of networks.
 
     Args:
-        items: A glob; a list of names, globs, :class:`Trajectories`, arrays ``[trial, time, unit]`` and
-            networks; or a dict from name to one of these. A key of a glob is the label of what it matches.
+        items: A glob; a list of names, globs, :class:`Trajectories`, arrays ``[trial, time, unit]``, lists
+            of arrays ``[time, unit]``, networks, and files that numpy wrote (``.npy``, or ``.npz`` with
+            ``states`` and ``inputs``); or a dict from name to one of these. A key of a glob is the label
+            of what it matches.
         metric: A kind of comparator, or its spec.
         labels: The group of each network: a list in their order, or a mapping from label to patterns of
             names. Without it, the name of the checkpoint.

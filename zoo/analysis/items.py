@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from torch import Tensor
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from zoo.hub.reference import Reference
 
 WHAT = (
-    "Give names or globs, Trajectories, arrays [trial, time, unit], or networks; "
+    "Give names or globs, Trajectories, arrays [trial, time, unit] or files of them, or networks; "
     "as a list, or as a dict from name to one of them"
 )
 
@@ -57,6 +58,8 @@ def gather(
     wanted = "two networks" if least == 2 else "one network"
     if isinstance(items, Mapping):
         found = [item for name, value in items.items() for item in _named(str(name), value, spec)]
+    elif _is_array_file(items):
+        found = list(_any(items, 1, spec))
     elif _is_name(items):
         found = list(_from_hub(items, spec))
     elif isinstance(items, Iterable) and not isinstance(items, np.ndarray | Tensor | Trajectories):
@@ -79,7 +82,9 @@ def gather(
 
 def _any(value: Any, number: int, spec: RunSpec) -> Iterator[Item]:
     """The items that one element of a list stands for."""
-    if _is_name(value):
+    if _is_array_file(value):
+        yield from _named(Path(value).stem, value, spec)
+    elif _is_name(value):
         yield from _from_hub(value, spec)
     elif isinstance(value, Trajectories) or _is_network(value):
         yield from _named(str(getattr(value, "name", "")) or f"network-{number}", value, spec)
@@ -89,7 +94,9 @@ def _any(value: Any, number: int, spec: RunSpec) -> Iterator[Item]:
 
 def _named(name: str, value: Any, spec: RunSpec) -> Iterator[Item]:
     """The items that a value of a dict stands for; a glob's keep their names, and the key is their label."""
-    if _is_name(value):
+    if _is_array_file(value):
+        yield Item(name, name, lambda: _from_file(Path(value), name))
+    elif _is_name(value):
         found = list(_from_hub(value, spec))
         if len(found) == 1:
             found = [replace(found[0], name=name)]
@@ -103,6 +110,26 @@ def _named(name: str, value: Any, spec: RunSpec) -> Iterator[Item]:
         yield Item(name, name, lambda: Trajectories.wrap(value, name=name))
     else:
         raise AnalysisError(f"{calling(name)} is {brief(value)}, which cannot be compared. {WHAT}.")
+
+
+def _is_array_file(value: Any) -> bool:
+    return isinstance(value, str | Path) and Path(value).suffix in (".npy", ".npz")
+
+
+def _from_file(path: Path, name: str) -> Trajectories:
+    """An array, or the arrays ``states`` and ``inputs``, that numpy wrote; pickles are not read."""
+    try:
+        with path.open("rb") as stream:
+            found = np.load(stream, allow_pickle=False)
+            arrays = {"states": found} if isinstance(found, np.ndarray) else dict(found)
+    except (OSError, ValueError, EOFError, BadZipFile) as problem:
+        raise AnalysisError(
+            f"{path} cannot be read as an array: {brief(str(problem), 120)}. Write it with numpy.save, or "
+            "with numpy.savez and the names states and inputs; without objects in it."
+        ) from problem
+    if "states" not in arrays:
+        raise AnalysisError(f"{path} has no array 'states'; it has {', '.join(arrays) or 'none'}.")
+    return Trajectories.wrap(arrays["states"], arrays.get("inputs"), name=name)
 
 
 def _is_name(value: Any) -> bool:

@@ -19,8 +19,12 @@ def add_to(app: typer.Typer) -> None:
 
 
 def compare(
-    names: Annotated[list[str], typer.Argument(help="Names or globs; name/* is every member.")],
-    metric: Annotated[str, typer.Option(help="Kind of analysis: dsa, procrustes, cka, rsa.")] = "dsa",
+    names: Annotated[
+        list[str], typer.Argument(help="Names or globs (name/* is every member), .npy or .npz files.")
+    ],
+    metric: Annotated[
+        str, typer.Option(help="Kind: dsa, fast-dsa, kernel-dsa, input-dsa, procrustes, cka, rsa.")
+    ] = "dsa",
     parameter: Annotated[
         list[str] | None, typer.Option("-p", "--parameter", help="field=value of the analysis.")
     ] = None,

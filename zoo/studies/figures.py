@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,9 @@ SHOWN = 8
 def study_figure(result: StudyResult, path: Path) -> Path:
     """Write the figure of a study; as PNG, SVG or PDF by the suffix.
 
-    With a reference, each comparison's distances from it, label by label, as shares of the largest; else
-    a map of each comparison by multidimensional scaling. Measurements are points, label by label.
+    With a reference, each comparison's distances from it, label by label, as shares of the largest. Where
+    networks are studied apart, each comparison's silhouettes. Else a map of each comparison by
+    multidimensional scaling. Measurements are points, label by label.
     """
     return save(lambda: _draw(result), path)
 
@@ -38,9 +40,10 @@ def _draw(result: StudyResult) -> Figure:
     figures = need("matplotlib.figure", "viz", "Drawing a figure")
     need("matplotlib.backends.backend_agg", "viz", "Drawing a figure")
     curves = result.study.reference is not None
-    maps = {} if curves else result.matrices
+    apart = not curves and result.study.apart is not None and bool(result.matrices)
+    maps = {} if curves or apart else result.matrices
     numbers = sorted({name.rpartition("/")[0] for name in result.metrics if _is_measured(result, name)})
-    count = bool(curves) + len(maps) + len(numbers)
+    count = curves + apart + len(maps) + len(numbers)
     rows, columns = -(-count // ACROSS), min(count, ACROSS)
     figure: Figure = figures.Figure(
         figsize=(PANEL * columns + 0.4, (PANEL + 0.35) * rows + 0.5), layout="constrained"
@@ -48,8 +51,11 @@ def _draw(result: StudyResult) -> Figure:
     panels = iter(figure.subplots(rows, columns, squeeze=False).flat)
     if curves:
         _curves(next(panels), result)
+    if apart:
+        _silhouettes(next(panels), result)
     for key, matrix in maps.items():
-        _map(next(panels), key, matrix, _silhouette(result, key))
+        silhouette = result.metrics.get(f"{key}/silhouette", (None,))[0]
+        _map(next(panels), key, matrix, "" if silhouette is None else f"silhouette {silhouette:.2f}")
     for name in numbers:
         _points(next(panels), name, result)
     for unused in panels:
@@ -63,13 +69,16 @@ def _is_measured(result: StudyResult, name: str) -> bool:
     return name.partition("/")[0] in result.study.measurements
 
 
-def _silhouette(result: StudyResult, key: str) -> str:
-    """Of a map, for its title: that of its own part where networks are studied apart."""
-    comparison, _, part = key.partition("@")
-    values = result.metrics.get(f"{comparison}/silhouette", ())
-    parts = [name.partition("@")[2] for name in result.matrices if name.partition("@")[0] == comparison]
-    value = values[parts.index(part)] if len(values) == len(parts) else None
-    return "" if value is None else f"silhouette {value:.2f}"
+def _silhouettes(axes: Axes, result: StudyResult) -> None:
+    """One point a part of the study, and their mean."""
+    found = {key: result.metrics.get(f"{key}/silhouette", ()) for key in result.study.comparisons}
+    values = {key: [v for v in part if v is not None] for key, part in found.items()}
+    _strips(axes, values)
+    for place, part in enumerate(values.values()):
+        if part:
+            axes.hlines(np.mean(part), place - 0.3, place + 0.3, color=INK, linewidth=1.2)
+    axes.set_ylim(top=1.0)
+    _style(axes, f"one point for each {result.study.apart}", "silhouette")
 
 
 def _curves(axes: Axes, result: StudyResult) -> None:
@@ -117,19 +126,17 @@ def _points(axes: Axes, name: str, result: StudyResult) -> None:
         for key, values in result.metrics.items()
         if key.rpartition("/")[0] == name and _is_measured(result, key)
     }
-    labels = labels_in_order(list(found))
-    for place, label in enumerate(labels):
-        values = found[label]
-        axes.scatter(
-            place + np.linspace(-0.15, 0.15, len(values)) * (len(values) > 1),
-            values,
-            s=16,
-            color=COLOURS[place % len(COLOURS)],
-            linewidths=0,
-        )
-    axes.set_xticks(range(len(labels)), labels, rotation=20 if len(labels) > 3 else 0)
-    axes.set_xlim(-0.6, len(labels) - 0.4)
+    _strips(axes, {label: found[label] for label in labels_in_order(list(found))})
     _style(axes, name, "")
+
+
+def _strips(axes: Axes, values: Mapping[str, Sequence[float]]) -> None:
+    """Points above each name."""
+    for place, part in enumerate(values.values()):
+        spread = np.linspace(-0.15, 0.15, len(part)) * (len(part) > 1)
+        axes.scatter(place + spread, part, s=16, color=COLOURS[place % len(COLOURS)], linewidths=0)
+    axes.set_xticks(range(len(values)), list(values), rotation=20 if len(values) > 3 else 0)
+    axes.set_xlim(-0.6, len(values) - 0.4)
 
 
 def _style(axes: Axes, title: str, vertical: str) -> None:
