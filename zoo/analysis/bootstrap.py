@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.analysis.compare import Bars, comparator_of
+from zoo.analysis.compare import comparator_of
 from zoo.analysis.items import content, gather
 from zoo.analysis.matrix import FULL_TABLE, DistanceMatrix
+from zoo.analysis.progress import Bars
 from zoo.analysis.statistics import companions, separation
 from zoo.errors import AnalysisError, calling
 from zoo.models.trajectories import Trajectories

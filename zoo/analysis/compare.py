@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self, TypeVar
+from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress, TaskID
 
 from zoo import registry
 from zoo.analysis.base import Comparator, Features
 from zoo.analysis.items import Item, content, gather
 from zoo.analysis.matrix import DistanceMatrix
+from zoo.analysis.progress import Bars
 from zoo.analysis.store import Store
 from zoo.errors import AnalysisError, brief
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.base import ComparatorSpec
 from zoo.specs.families import AnalysisSpec
 from zoo.specs.problems import validate
-
-T = TypeVar("T")
 
 
 def compare(
@@ -132,36 +129,6 @@ class _Networks:
     @property
     def kind(self) -> str:
         return str(self.comparator.spec.kind)
-
-
-class Bars:
-    """Progress bars on standard error, one after the other; none where there is no terminal."""
-
-    def __init__(self, shown: bool) -> None:
-        console = Console(stderr=True)
-        self.progress = Progress(console=console, transient=True, disable=not (shown and console.is_terminal))
-        self.task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def start(self, what: str) -> Callable[[float], None]:
-        """A new bar, instead of the last one; call what is returned with the share that is done."""
-        if self.task is not None:
-            self.progress.remove_task(self.task)
-        task = self.task = self.progress.add_task(what, total=1.0)
-        return lambda share: self.progress.update(task, completed=share)
-
-    def over(self, things: Sequence[T], what: str) -> Iterator[T]:
-        """The things, with a bar that goes on with each."""
-        advance = self.start(what)
-        for number, thing in enumerate(things):
-            yield thing
-            advance((number + 1) / len(things))
 
 
 def comparator_of(metric: str | AnalysisSpec, parameters: Mapping[str, Any]) -> Comparator[Any]:

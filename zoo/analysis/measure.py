@@ -11,9 +11,9 @@ import numpy as np
 
 from zoo import registry
 from zoo.analysis.base import checked
-from zoo.analysis.compare import Bars
 from zoo.analysis.items import gather
 from zoo.analysis.observe import observe
+from zoo.analysis.progress import Bars
 from zoo.errors import AnalysisError, brief, calling
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.base import MeasurementSpec

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.analysis.compare import Bars
 from zoo.analysis.dynamics.hankel import Coordinates, delay_coordinates, regression
 from zoo.analysis.dynamics.transport import transport_costs
 from zoo.analysis.items import gather
 from zoo.analysis.observe import observe
+from zoo.analysis.progress import Bars
 from zoo.errors import AnalysisError, GeometryWarning, calling
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.dynamics import DSASpec
@@ -92,7 +92,7 @@ class Sweep:
 
         Raises :class:`MissingDependencyError` without matplotlib.
         """
-        from zoo.analysis.figures import sweep_figure
+        from zoo.analysis.dynamics.sweep_figure import sweep_figure
 
         return sweep_figure(self)
 
