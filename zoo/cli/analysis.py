@@ -53,13 +53,9 @@ def compare(
         matrix.plot(path)
     statistics = matrix.statistics()
     rows = list(statistics.items())
-    data = {
-        "names": matrix.names,
-        "labels": matrix.labels,
-        "values": matrix.values.tolist(),
-        "statistics": statistics,
-    }
-    data |= {"analysis": matrix.spec.plain(), "origins": matrix.origins}
+    kept = ("spec", "measure", "names", "labels", "origins", "values", "details")
+    data = {key: value for key, value in matrix.plain().items() if key in kept}
+    data["statistics"] = statistics
     if tested:
         data["test"] = asdict(tested)
     written = [f"wrote {path}" for path in [*(save or ()), *(plot or ())]]
