@@ -1,7 +1,7 @@
 """Dynamical similarity analysis against the authors' package, ``dsa-metric``: time and quality.
 
 Run from a checkout: ``python benchmarks/dsa.py [PART …]``, the parts being functions below. Prints Markdown
-tables. One thread each but for ``thousand``. Operators are Hankel operators of chaotic rate networks: 10
+tables. One thread each. Operators are Hankel operators of chaotic rate networks: 10
 trials × 400 steps × 100 units, 5 delays. ``fast`` compares with the code of fastDSA, a checkout of which
 ``FASTDSA`` in the environment names (github.com/CMC-lab/fastDSA, which needs scikit-learn and POT and is not
 on a package index).
@@ -297,11 +297,10 @@ def draw(
 
 
 def thousand() -> None:
-    """All pairs of 1,000 operators at rank 20, on two threads, with half of the starts."""
-    torch.set_num_threads(2)
+    """All pairs of 1,000 operators at rank 20, with half of the starts and of the rounds."""
     operators = torch.stack([hankel_operator(chaotic(seed), 5, 1, 20, 1e-8, "") for seed in range(1000)])
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-    found = align_all(operators, starts=4)
+    found = align_all(operators, starts=4, rounds=2)
     minutes = (time.perf_counter() - began) / 60
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
     gap = (found.residual / found.bound).median()

@@ -160,7 +160,7 @@ def _measured(a: Tensor, b: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
     """``‖A - C B Cᵀ‖``, and whether that is a minimum, ``[pair]``."""
     moved = turn @ b @ turn.mT
     residual = (a - moved).flatten(1).norm(dim=1)
-    return residual, 2 * promise(a, moved) <= ENOUGH * residual.square() + 1e-24
+    return residual, 2 * promise(a, moved) <= ENOUGH / a.shape[-1] * residual.square() + 1e-24
 
 
 def _tangent(a: Tensor, b: Tensor, turn: Tensor) -> Tensor:

@@ -22,18 +22,18 @@ STARTS = 8
 """Starts that are refined; half as many again are tried."""
 PLAN = ((1, 20), (2, 40), (4, 100))
 """Steps for which the best of all starts are refined, the better half of them, the best quarter."""
-ROUNDS, DETOURS, VIA = 3, 8, ((2, 15), (1, 30))
+ROUNDS, DETOURS, VIA = 4, 8, ((2, 15), (1, 30))
 """How often a population is gone through again, ways through third operators that are tried for each
 pair, and for how many steps the best so many of them are refined."""
 POPULATION = 16
 """From so many operators on, a quarter of the starts do, as detours do better."""
 LANDMARKS = 2**28
 """Numbers in the rotations that are kept for detours: all, or those to and from fewer operators."""
-FURTHER, TURNS = 50, 14
+FURTHER, TURNS = 50, 24
 """Steps of a turn in which pairs that have not converged go on, and turns at most."""
-ENOUGH = 1e-5
-"""A pair has converged when a step with the Hessian's diagonal promises less than this share of its
-squared residual. What is left to gain is then some 20 times as much, well below a thousandth."""
+ENOUGH = 2e-4
+"""A pair has converged when a step with the Hessian's diagonal promises less than this, over n, as a share of
+its squared residual. What is left to gain is some n times as much, well below a thousandth."""
 HOPE = 1.002
 """A search goes on only if it is at most so many times as far as the best of its pair."""
 SMALL = 1e-2
@@ -116,12 +116,14 @@ def align_all(
     operators: Tensor,
     *,
     starts: int = STARTS,
+    rounds: int = ROUNDS,
     precision: torch.dtype = torch.float32,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Alignments:
     """Align all pairs of a population, ``i < j``, each with the help of the others.
 
-    Takes and raises what :func:`align` does. A pair's residual is an upper bound of the smallest there
+    Takes and raises what :func:`align` does, and ``rounds``: how often all pairs are gone through again, by
+    way of third operators; in large populations two are nearly as good. A pair's residual is an upper bound of the smallest there
     is; how tight it is depends on the other operators, too, as each can show a way.
     """
     fields = Fields.of(operators)
@@ -139,7 +141,7 @@ def align_all(
         torch.full((count, marks), torch.inf, dtype=torch.float64, device=operators.device),
         slot,
     )
-    rounds = min(ROUNDS, (marks - 2) // DETOURS)
+    rounds = min(rounds, (marks - 2) // DETOURS)
     for number in range(rounds + 1):
         for rows in blocks(len(pairs), DETOURS if number else first, operators):
             i, j = pairs[rows].T
@@ -229,27 +231,31 @@ class _Found:
         self, rows: slice, fields: Fields, i: Tensor, j: Tensor, turn: Tensor, precision: torch.dtype
     ) -> tuple[Tensor, Tensor]:
         """Refine some pairs until they converge, and keep what is better; rotations and their residuals."""
-        a, b = fields.traceless[i], fields.traceless[j]
-        turn = turn.double()
-        for number in range(TURNS + 1):
-            turn = settle(turn)
-            moved = turn @ b @ turn.mT
-            residual = fields.residual(i, j, (a - moved).square().sum((1, 2)))
-            gain = 2 * fields.size[i] * fields.size[j] * promise(a, moved)
-            todo = gain > ENOUGH * residual.square() + 1e-24
-            hopeful = residual < HOPE * self.residual[rows]
-            if number == TURNS or not bool((todo & hopeful).any()):
+        turn = settle(turn.double(), 2)
+        residual, todo = _measured(fields, i, j, turn)
+        for _ in range(TURNS):
+            active = (todo & (residual < HOPE * self.residual[rows])).nonzero()[:, 0]
+            if not len(active):
                 break
-            small = residual < SMALL
-            open_ends = todo & hopeful
-            for some, dtype in ((open_ends & ~small, precision), (open_ends & small, torch.float64)):
-                if bool(some.any()):
-                    parts = [x[some].to(dtype) for x in (a, b, turn)]
-                    turn[some] = refine(parts[0], parts[1], parts[2], FURTHER).double()
+            small = residual[active] < SMALL
+            for some, dtype in ((active[~small], precision), (active[small], torch.float64)):
+                if len(some):
+                    a, b = (fields.traceless[k[some]].to(dtype) for k in (i, j))
+                    turn[some] = settle(refine(a, b, turn[some].to(dtype), FURTHER).double(), 2)
+                    residual[some], todo[some] = _measured(fields, i[some], j[some], turn[some])
         better = residual < self.residual[rows]
         self.residual[rows] = torch.where(better, residual, self.residual[rows])
         self.converged[rows] = torch.where(better, ~todo, self.converged[rows])
         return turn, residual
+
+
+def _measured(fields: Fields, i: Tensor, j: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
+    """Residuals in double precision, and whether there is more to gain than :data:`ENOUGH`."""
+    a = fields.traceless[i]
+    moved = turn @ fields.traceless[j] @ turn.mT
+    residual = fields.residual(i, j, (a - moved).square().sum((1, 2)))
+    gain = 2 * fields.size[i] * fields.size[j] * promise(a, moved)
+    return residual, gain > ENOUGH / a.shape[-1] * residual.square() + 1e-24
 
 
 @dataclass(frozen=True)
