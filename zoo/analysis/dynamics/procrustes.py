@@ -123,8 +123,9 @@ def align_all(
     """Align all pairs of a population, ``i < j``, each with the help of the others.
 
     Takes and raises what :func:`align` does, and ``rounds``: how often all pairs are gone through again, by
-    way of third operators; in large populations two are nearly as good. A pair's residual is an upper bound of the smallest there
-    is; how tight it is depends on the other operators, too, as each can show a way.
+    way of third operators; in large populations two are nearly as good. A pair's residual is an upper
+    bound of the smallest there is; how tight it is depends on the other operators, too, as each can show
+    a way.
     """
     fields = Fields.of(operators)
     count, size = operators.shape[:2]
