@@ -293,6 +293,9 @@ def draw(
         axes.grid(color="#ECECEC")
     left.set(xlabel="pairs (rank 10)", ylabel="seconds")
     right.set(xlabel="rank", ylabel="seconds a pair")
+    ranks = [rank for rank, _ in by_rank]
+    right.set_xticks(ranks, map(str, ranks))
+    right.set_xticks([], minor=True)
     figure.savefig(Path(__file__).parents[1] / "docs" / "dsa-cost.svg", metadata={"Date": None})
 
 
