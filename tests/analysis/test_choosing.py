@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from zoo.analysis import Sweep, sweep
 from zoo.analysis.dynamics.hankel import hankel_operator
 from zoo.errors import AnalysisError, GeometryWarning
+from zoo.models.trajectories import Trajectories
 
 
 def _oscillators(
@@ -21,6 +23,11 @@ def _oscillators(
     phase = rng.uniform(0, 2 * np.pi, (trials, 1, len(frequencies))) + np.arange(steps)[:, None] * frequencies
     waves = np.concatenate([np.cos(phase), np.sin(phase)], 2)
     return waves @ rng.normal(size=(waves.shape[2], units)) + noise * rng.normal(size=(trials, steps, units))
+
+
+def _raw(states: np.ndarray) -> Trajectories:
+    """As a network gives them: unchecked."""
+    return Trajectories(states=torch.from_numpy(states))
 
 
 def test_errors_are_those_of_one_step_predictions(rnn) -> None:
@@ -98,6 +105,11 @@ def test_figure_and_refusals(rnn, tmp_path) -> None:
     for wrong in ({"delays": [0]}, {"ranks": []}, {"held_out": 1.0}):
         with pytest.raises(AnalysisError, match="a sweep needs delays and ranks of 1 or more"):
             sweep(rnn(0), **wrong)
+    with pytest.raises(AnalysisError, match="a sweep does not read rank; it takes interval, observe"):
+        sweep(rnn(0), rank=5)
+    for states, message in ((np.full((3, 20, 4), np.nan), "NaN"), (np.ones((3, 20, 4)), "never change")):
+        with pytest.raises(AnalysisError, match=message):
+            sweep([SimpleNamespace(name="odd", trajectories=lambda states=states, **_: _raw(states))])
     with pytest.raises(AnalysisError, match=r"at least one network, and nothing"):
         sweep([])
     assert isinstance(found, Sweep)

@@ -220,3 +220,18 @@ def test_map_is_as_good_as_that_of_sklearn(distances) -> None:
     raw = np.square(np.linalg.norm(theirs[:, None] - theirs[None], axis=-1) - values).sum()
     ours = embed(values)[0]
     assert np.square(np.linalg.norm(ours[:, None] - ours[None], axis=-1) - values).sum() <= raw * 1.1
+
+
+def test_details_of_pairs_come_back_too(tmp_path) -> None:
+    table = np.full((3, 3), np.nan)
+    table[np.triu_indices(3, 1)] = table.T[np.triu_indices(3, 1)] = [0.5, 0.25, 1 / 3]
+    plain = _matrix()
+    matrix = DistanceMatrix(
+        plain.names, VALUES, plain.labels, plain.spec, plain.origins, "DSA", {"residual": table}
+    )
+    back = DistanceMatrix.from_json(matrix.to_json(tmp_path / "m.json"))
+    np.testing.assert_array_equal(back.details["residual"], table)
+    with pytest.raises(AnalysisError, match="details that are not"):
+        DistanceMatrix(
+            plain.names, VALUES, plain.labels, plain.spec, plain.origins, "DSA", {"residual": table[:2]}
+        )

@@ -85,9 +85,13 @@ def _curves(axes: Axes, result: StudyResult) -> None:
     reference = result.study.reference or ""
     for number, key in enumerate(result.study.comparisons):
         start = f"{key}/to/"
-        found = {name.removeprefix(start): v for name, v in result.metrics.items() if name.startswith(start)}
+        found = {
+            name.removeprefix(start): [value for value in values if value is not None]
+            for name, values in result.metrics.items()
+            if name.startswith(start)
+        }
         labels = labels_in_order([*found, reference])
-        values = np.array([np.mean([v or 0.0 for v in found.get(label, (0.0,))]) for label in labels])
+        values = np.array([np.mean(found.get(label, (0.0,))) for label in labels])
         axes.plot(
             range(len(labels)),
             values / max(values.max(), 1e-300),

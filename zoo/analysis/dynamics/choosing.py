@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.analysis.base import checked
 from zoo.analysis.dynamics.hankel import Coordinates, delay_coordinates, regression
 from zoo.analysis.dynamics.transport import transport_costs
 from zoo.analysis.items import gather
@@ -33,6 +34,8 @@ TOLERANCE = 0.01
 SEEN, ALONE = 0.25, 0.01
 """Geometry matters when stretching moves a network by more than this share of the median distance between
 networks; or, where there is one network only, by more than the second number (W₂ of eigenvalues)."""
+READ = frozenset({"interval", "ridge", "site", "trials", "split", "seed", "observe"})
+"""Parameters of DSA that a sweep takes over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,16 +121,22 @@ def sweep(
         items: As for :func:`zoo.compare`; one network is enough.
         delays, ranks: What is tried, in ascending order.
         held_out: Share of the trials that operators are not fitted to; of time, where there is one trial.
-        parameters: Fields of :class:`DSASpec`, such as ``interval``, ``ridge``, ``trials`` and ``observe``.
+        parameters: Fields of :class:`DSASpec`: those in :data:`READ`.
 
     Raises:
-        AnalysisError: Nothing to compare, or numbers that are no delays, ranks or shares.
+        AnalysisError: Nothing to fit, states that are not finite or never change, a parameter that is not
+            read, or numbers that are no delays, ranks or shares.
     """
     tried = [tuple(sorted({int(value) for value in values})) for values in (delays, ranks)]
     if not all(tried) or min(map(min, tried)) < 1 or not 0 < held_out < 1:
         raise AnalysisError(
             f"a sweep needs delays and ranks of 1 or more and a share between 0 and 1 that is held out; "
             f"it was given {list(delays)}, {list(ranks)} and {held_out}."
+        )
+    if unused := parameters.keys() - READ:
+        raise AnalysisError(
+            f"a sweep does not read {', '.join(sorted(unused))}; it takes {', '.join(sorted(READ))}, "
+            "and tries 'delays' and 'ranks'."
         )
     spec = validate(DSASpec, parameters)
     found = gather(items, spec, None, least=1)
@@ -151,7 +160,8 @@ def _network(
         raise AnalysisError(
             f"the trials of {calling(run.name)} differ in length; a sweep needs trials of one length."
         )
-    states = observe(replace(run, states=run.states.double()), spec.observe).states
+    states = checked(run.states, f"a sweep cannot use the states of {calling(run.name)}")
+    states = observe(replace(run, states=states), spec.observe).states
     fitted, rest = _split(states, held_out)
     stretched = fitted @ _stretch(states.shape[2]).to(states)
     numbers = np.full((4, len(delays), len(ranks)), np.nan)
