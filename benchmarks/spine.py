@@ -40,18 +40,18 @@ def load(name: str = "dsa-rnn-flipflop") -> list[tuple[str, str, Ratio, str]]:
     for each in (name, name.replace("rnn", "gru"), name.replace("rnn", "lstm")):
         folder = fetch(each)
         member = folder.experiment.member(0)
-        path = str(folder.path / "model.safetensors")
+        path = str(folder.path / folder.record.weights())
 
         def bare(path: str = path, member: object = member) -> object:
             tensors = safetensors.torch.load_file(path)
             network = assemble(member)
-            network.model.load_state_dict({key: value[0] for key, value in tensors.items()})
+            network.model.load_state_dict(tensors)
             return network.eval()
 
         ratio = side_by_side(lambda each=each: zoo.load(each), bare, 60, warmup=5)
         rows.append((f'`zoo.load("{each}")`', "`load_file` and building the module", ratio, "≤ 3, ≤ 50 ms"))
     ours = f"import torch, zoo; zoo.load({name!r})"
-    path = str(fetch(name).path / "model.safetensors")
+    path = str(fetch(name).path / "model-0.safetensors")
     theirs = f"import torch; from safetensors.torch import load_file; load_file({path!r})"
     whole = side_by_side(python("-c", ours), python("-c", theirs), 9)
     rows.append((f'`import torch, zoo; zoo.load("{name}")`', "`import torch; load_file(…)`", whole, ""))

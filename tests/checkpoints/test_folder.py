@@ -49,36 +49,28 @@ def edit(folder: CheckpointFolder, file: str, data: bytes) -> CheckpointFolder:
 
 
 def test_what_was_written_is_read(make: Make) -> None:
-    folder = again(make("pop", members=3, seed=5, series=[[0, 9]] * 3))
-    random = np.random.default_rng(5)
-    expected = torch.from_numpy(random.standard_normal((3, 4, 2), np.float32))
-    tensors = folder.tensors("model.safetensors")
+    folder = again(make("pop", members=3, seed=5, series=[[0, 9, 100]] * 3))
+    random = np.random.default_rng(502)
+    expected = torch.from_numpy(random.standard_normal((4, 2), np.float32))
+    tensors = folder.tensors("model-2.safetensors")
     assert sorted(tensors) == ["cell.weight_hh_l0", "cell.weight_ih_l0", "output.weight"]
     assert torch.equal(tensors["cell.weight_ih_l0"], expected)
     assert folder.record.name == "pop"
     assert folder.record.members == 3
     assert folder.experiment.digest() == folder.record.experiment
-    assert set(folder.record.files) == {*FILES, "series.safetensors"}, (
-        "README.md has no digest, people write in it"
-    )
+    weights = {f"model-{k}{at}.safetensors" for k in range(3) for at in ("", "-at-0", "-at-9")}
+    listed = {"spec.json", "golden.safetensors", *weights}
+    assert set(folder.record.files) == listed, "README.md has no digest, people write in it"
     assert [check.file for check in folder.verify()] == sorted(folder.record.files)
-    assert set(folder.contents()) == {*FILES, "series.safetensors", "record.json", "README.md"}
+    assert set(folder.contents()) == {*listed, "record.json", "README.md"}
 
 
-def test_a_member_or_a_range_of_them_is_selected(make: Make) -> None:
-    folder = make(members=3)
-    whole = folder.tensors("model.safetensors")
-    for select in (0, 2, -1, slice(1, 3)):
-        part = folder.tensors("model.safetensors", select=select)
-        assert all(torch.equal(part[name], whole[name][select]) for name in whole)
-    assert (
-        part["output.weight"].untyped_storage().nbytes() < whole["output.weight"].untyped_storage().nbytes()
-    )
-    with pytest.raises(CheckpointError, match=r"no entry 3 on their first axis"):
-        folder.tensors("model.safetensors", select=3)
-    scalar = edit(folder, "model.safetensors", save({"a": np.zeros((), np.float32)}))
-    with pytest.raises(CheckpointError, match=r"a \[\]"):
-        scalar.tensors("model.safetensors", select=0)
+def test_weights_of_every_member_are_needed(make: Make) -> None:
+    folder = make("pop", members=3)
+    del (record := json.loads((folder.path / "record.json").read_bytes()))["files"]["model-1.safetensors"]
+    (folder.path / "record.json").write_text(json.dumps(record))
+    with pytest.raises(CheckpointError, match=r"record\.json lists no model-1\.safetensors"):
+        again(folder).verify()
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -395,8 +387,8 @@ def test_names_with_more_than_a_name_are_refused(make: Make, name: str) -> None:
 
 def test_what_is_not_there_is_named(make: Make, tmp_path: Path) -> None:
     folder = make()
-    with pytest.raises(CheckpointError, match=r"no 'series\.safetensors'. Its record lists: golden"):
-        folder.read("series.safetensors")
+    with pytest.raises(CheckpointError, match=r"no 'ledger\.safetensors'. Its record lists: golden"):
+        folder.read("ledger.safetensors")
     (folder.path / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"has no model\.safetensors. Fetch"):
         again(folder).tensors("model.safetensors")

@@ -172,8 +172,9 @@ def test_damage_is_found(trained: Path, tmp_path: Path) -> None:
         data[-3] ^= 1
         path.write_bytes(data)
 
-    assert "model.safetensors" in damaged("model.safetensors", flip)
-    assert "model.safetensors" in damaged("model.safetensors", lambda p: p.write_bytes(p.read_bytes()[:-10]))
+    weights = "model-0.safetensors"
+    assert weights in damaged(weights, flip)
+    assert weights in damaged(weights, lambda p: p.write_bytes(p.read_bytes()[:-10]))
     assert "golden.safetensors" in damaged("golden.safetensors", Path.unlink)
     assert "record.json" in damaged("record.json", lambda p: p.write_text("{"))
     assert "spec.json" in damaged("spec.json", flip)

@@ -33,14 +33,14 @@ def experiment(name: str = "tiny", members: int | None = None, hidden: int = 4) 
     )
 
 
-def weights(members: int | None, hidden: int, seed: int) -> dict[str, Any]:
-    random, lead = np.random.default_rng(seed), () if members is None else (members,)
+def weights(hidden: int, seed: int) -> dict[str, Any]:
+    random = np.random.default_rng(seed)
     shapes = {
         "cell.weight_ih_l0": (hidden, 2),
         "cell.weight_hh_l0": (hidden, hidden),
         "output.weight": (2, hidden),
     }
-    return {name: random.standard_normal((*lead, *shape), np.float32) for name, shape in shapes.items()}
+    return {name: random.standard_normal(shape, np.float32) for name, shape in shapes.items()}
 
 
 def record(spec: ExperimentSpec, **changes: Any) -> Record:
@@ -85,17 +85,17 @@ def _fabricate(
 ) -> CheckpointFolder:
     """A checkpoint folder of an Elman network on a flip-flop; ``changes`` go into its record."""
     spec = experiment(name, members, hidden)
-    arrays = weights(members, hidden, seed)
+    made = record(spec, series=series or [], **changes)
     files = {
         "spec.json": json.dumps(spec.plain(), indent=1).encode(),
-        "model.safetensors": save(arrays),
         "golden.safetensors": save({"x": np.zeros((2, 3), np.float32)}),
         **({} if card is None else {"README.md": card.encode()}),
     }
-    if series is not None:
-        kept = weights(sum(map(len, series)), hidden, seed + 1)
-        files["series.safetensors"] = save(kept)
-    return CheckpointFolder(write(destination, record(spec, series=series or [], **changes), files))
+    for index in range(members or 1):
+        files[made.weights(index)] = save(weights(hidden, 100 * seed + index))
+        for step in series[index] if series else ():
+            files.setdefault(made.weights(index, step), save(weights(hidden, 100 * seed + 50 + step)))
+    return CheckpointFolder(write(destination, made, files))
 
 
 @pytest.fixture(scope="session")

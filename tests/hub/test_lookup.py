@@ -120,7 +120,7 @@ def test_paths_come_first(make: Make, tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(UnsafeFileError):
         fetch("model.pt")
     with pytest.raises(CheckpointError, match=r"is a file\. Give the folder"):
-        fetch("tiny/model.safetensors")
+        fetch("tiny/model-0.safetensors")
 
 
 def test_patterns_stand_for_names_and_members(make: Make) -> None:

@@ -1,8 +1,9 @@
 """The folder that holds a checkpoint: bytes read with their digest checked, written whole or not at all.
 
-It holds ``record.json``, ``spec.json``, ``model.safetensors``, ``golden.safetensors``, ``README.md``, and
-perhaps ``series.safetensors`` and ``ledger.safetensors``. The record names every other file by size and
-SHA-256, except ``README.md``, in which people write. Nothing here imports torch until a tensor is asked for.
+It holds ``record.json``, ``spec.json``, the weights (``model.safetensors``, or a file a member and snapshot),
+``golden.safetensors``, ``README.md``, and perhaps ``ledger.safetensors``. The record names every other file
+by size and SHA-256, except ``README.md``, in which people write. Nothing here imports torch until a tensor is
+asked for.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from zoo.specs.record import FileEntry, Record
 if TYPE_CHECKING:
     from torch import Tensor
 
-RECORD, SPEC, MODEL, CARD = "record.json", "spec.json", "model.safetensors", "README.md"
+RECORD, SPEC, CARD = "record.json", "spec.json", "README.md"
 FREE = {RECORD, CARD}
 """Files that the record gives no digest for: itself, and the one that people write in."""
 PICKLES = frozenset({".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib", ".dill"})
@@ -91,26 +92,12 @@ class CheckpointFolder:
             raise self._damaged(file, data, "is not the file that the record names (SHA-256)")
         return data
 
-    def tensors(self, file: str = MODEL, select: int | slice | None = None) -> dict[str, Tensor]:
-        """All tensors of a file; ``select`` takes one entry, or a range, of their leading axis.
-
-        Raises :class:`CheckpointError` on a damaged file, a tensor without a leading axis, and an
-        entry beyond it.
-        """
+    def tensors(self, file: str) -> dict[str, Tensor]:
+        """All tensors of a file. Raises :class:`CheckpointError` on a damaged one."""
         from safetensors.torch import load
 
-        data = self.read(file)
-        found: dict[str, Tensor] = self._parse(file, data, load)
-        if select is None:
-            return found
-        try:
-            return {name: tensor[select].clone() for name, tensor in found.items()}
-        except (IndexError, ValueError) as problem:
-            shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in list(found.items())[:4])
-            raise CheckpointError(
-                f"{self.path / file}: the tensors ({shapes}) have no entry {select} on their first axis. "
-                "Ask for a member or step that the record lists."
-            ) from problem
+        found: dict[str, Tensor] = self._parse(file, self.read(file), load)
+        return found
 
     def check(self) -> list[FileCheck]:
         """Read and parse every file of the record, and say of each what is wrong with it, if anything."""
@@ -122,7 +109,7 @@ class CheckpointFolder:
             except (CheckpointError, NewerVersionError) as found:
                 problem = str(found)
             results.append(FileCheck(file, entry.size, problem))
-        for file in (SPEC, MODEL):
+        for file in (SPEC, *self.record.all_weights()):
             if file not in self.record.files:
                 results.append(FileCheck(file, 0, f"{self.path / RECORD} lists no {file}. {AGAIN}"))
         return results
@@ -283,7 +270,7 @@ def write(destination: Path, record: Record, files: Mapping[str, bytes]) -> Path
     the disk refuses; nothing is left behind then.
     """
     folder = CheckpointFolder(destination)
-    for file in (SPEC, MODEL):
+    for file in (SPEC, *record.all_weights()):
         if file not in files:
             raise CheckpointError(
                 f"a checkpoint needs a {file}, and {destination} was to be written without one."

@@ -15,12 +15,7 @@ from zoo.network import Network, assemble
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.record import Tolerance
 
-MODEL, SERIES, GOLDEN, LEDGER = (
-    "model.safetensors",
-    "series.safetensors",
-    "golden.safetensors",
-    "ledger.safetensors",
-)
+GOLDEN, LEDGER = "golden.safetensors", "ledger.safetensors"
 TOLERANCES = {"cpu": Tolerance(rtol=1e-4, atol=1e-5), "cuda": Tolerance(rtol=1e-2, atol=1e-3)}
 """How far golden outputs may drift between machines of a class; float32, a few hundred steps."""
 
@@ -33,13 +28,9 @@ def load_network(folder: CheckpointFolder, member: int | None = None, step: int 
     and :class:`UnknownNameError` for a member or step that the checkpoint does not have.
     """
     record = folder.record
-    index = _member_index(folder, member)
-    if step is None:
-        tensors = folder.tensors(MODEL, select=None if record.members is None else index)
-    else:
-        tensors = folder.tensors(SERIES, select=_snapshot_index(folder, index, step))
+    index, file = _place(folder, member, step)
     network = empty(folder.experiment.member(index))
-    fill(network, tensors, str(folder.path / MODEL))
+    fill(network, folder.tensors(file), str(folder.path / file))
     network.record = record
     network.digest = origin(folder, member, step)
     network.batches_seen = record.steps[index] if step is None else step
@@ -47,17 +38,13 @@ def load_network(folder: CheckpointFolder, member: int | None = None, step: int 
 
 
 def origin(folder: CheckpointFolder, member: int | None = None, step: int | None = None) -> str:
-    """What identifies the weights of one network, without reading them: ``<SHA-256>/<member>[#step]``.
+    """What identifies one network, without reading its weights: their SHA-256, and the member's number.
 
     Raises :class:`UnknownNameError` for a member or step that the checkpoint does not have.
     """
-    index, file = _member_index(folder, member), MODEL
-    if step is not None:
-        _snapshot_index(folder, index, step)
-        file = SERIES
+    index, file = _place(folder, member, step)
     entry = folder.record.files.get(file)
-    digest = entry.sha256 if entry else "missing"  # which reading it will say
-    return f"{digest}/{index}" + ("" if step is None else f"#{step}")
+    return f"{entry.sha256 if entry else 'missing'}/{index}"  # which reading it will say
 
 
 def empty(experiment: ExperimentSpec) -> Network:
@@ -82,13 +69,6 @@ def fill(network: Network, tensors: Mapping[str, Tensor], origin: str) -> None:
             "Fetch the checkpoint again, or train it anew."
         )
     network.model.load_state_dict(dict(tensors), strict=True, assign=True)
-
-
-def stack(states: Sequence[Mapping[str, Tensor]], population: bool) -> dict[str, Tensor]:
-    """Weights of all members with a leading member axis; those of the only one as they are."""
-    if not population:
-        return dict(states[0])
-    return {name: torch.stack([state[name] for state in states]) for name in states[0]}
 
 
 @torch.no_grad()
@@ -136,23 +116,16 @@ def measure_members(folder: CheckpointFolder, device: str = "cpu") -> dict[str, 
     return {name: tuple(values) for name, values in found.items()}
 
 
-def _member_index(folder: CheckpointFolder, member: int | None) -> int:
-    count = folder.record.members
-    if member is None:
-        return 0
-    if member >= (count or 1) or (count is None and member):
+def _place(folder: CheckpointFolder, member: int | None, step: int | None) -> tuple[int, str]:
+    """The number of a member, and the file with its weights."""
+    record = folder.record
+    count, index = record.members, member or 0
+    if index >= (count or 1):
         has = "is a single network" if count is None else f"has members 0 to {count - 1}"
-        raise UnknownNameError(f"{folder.record.name} {has}; there is no {folder.record.name}/{member}.")
-    return member
-
-
-def _snapshot_index(folder: CheckpointFolder, member: int, step: int) -> int:
-    series = folder.record.series
-    if not series:
-        raise UnknownNameError(
-            f"{folder.record.name} was published without snapshots, so there is no #{step}."
-        )
-    if step not in series[member]:
-        steps = ", ".join(f"#{s}" for s in series[member])
-        raise UnknownNameError(f"{folder.record.name}/{member} has no snapshot #{step}; it has {steps}.")
-    return sum(map(len, series[:member])) + series[member].index(step)
+        raise UnknownNameError(f"{record.name} {has}; there is no {record.name}/{member}.")
+    if step is not None and not record.series:
+        raise UnknownNameError(f"{record.name} was published without snapshots, so there is no #{step}.")
+    if step is not None and step not in record.series[index]:
+        steps = ", ".join(f"#{s}" for s in record.series[index])
+        raise UnknownNameError(f"{record.name}/{index} has no snapshot #{step}; it has {steps}.")
+    return index, record.weights(index, step)

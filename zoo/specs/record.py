@@ -69,14 +69,14 @@ class Record(Spec):
     experiment: Digest
     """Digest of the experiment spec in ``spec.json``."""
     members: Annotated[int, Field(ge=1)] | None = None
-    """Size of the leading axis of every tensor; none where the checkpoint is a single network."""
+    """How many networks a population has; none where the checkpoint is a single network."""
     seeds: Annotated[tuple[int, ...], Field(strict=False)]
     steps: Annotated[tuple[int, ...], Field(strict=False)]
     """Batches that each member was trained on."""
     stopped: Lines
     """Why each member ended: ``target`` or ``steps``."""
     series: Annotated[tuple[Annotated[tuple[int, ...], Field(strict=False)], ...], Field(strict=False)] = ()
-    """Steps of the snapshots in ``series.safetensors``, a list a member."""
+    """Steps of the snapshots that were kept, a list a member."""
     parameters: Annotated[int, Field(ge=0)]
     """Trainable numbers of one network."""
     metrics: dict[Line, Measured]
@@ -99,7 +99,23 @@ class Record(Spec):
         for name in ("seeds", "steps", "stopped", "wall_time"):
             if len(getattr(self, name)) != count:
                 raise ValueError(f"{name} has {len(getattr(self, name))} entries for {count} members")
+        if self.series and len(self.series) != count:
+            raise ValueError(f"series has {len(self.series)} entries for {count} members")
         for name, values in self.metrics.items():
             if len(values) != count:
                 raise ValueError(f"metric {name!r} has {len(values)} values for {count} members")
         return self
+
+    def weights(self, member: int = 0, step: int | None = None) -> str:
+        """The file with the weights of a member, at a step or at the end of its training.
+
+        ``model.safetensors`` of a single network, ``model-3.safetensors`` of a member and
+        ``model-3-at-100.safetensors`` of a snapshot: each can be fetched without the others.
+        """
+        name = "model" if self.members is None else f"model-{member}"
+        at = "" if step is None or step == self.steps[member] else f"-at-{step}"
+        return f"{name}{at}.safetensors"
+
+    def all_weights(self) -> tuple[str, ...]:
+        """The files with the weights of every member at the end of its training."""
+        return tuple(map(self.weights, range(self.members or 1)))

@@ -1,4 +1,4 @@
-"""From finished runs to a checkpoint folder: stacked weights, series, ledger, golden outputs, record."""
+"""From finished runs to a checkpoint folder: weights, snapshots, ledger, golden outputs, record."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from zoo.checkpoints.folder import CheckpointFolder, safetensors_bytes, write
-from zoo.checkpoints.network import GOLDEN, MODEL, SERIES, TOLERANCES, empty, fill, golden_outputs, stack
+from zoo.checkpoints.folder import SPEC, CheckpointFolder, safetensors_bytes, write
+from zoo.checkpoints.network import GOLDEN, TOLERANCES, empty, fill, golden_outputs
 from zoo.checkpoints.network import LEDGER as LEDGER_FILE
 from zoo.network import Network
 from zoo.specs.experiment import ExperimentSpec
@@ -29,20 +29,7 @@ def write_checkpoint(
     results = [run.result for run in runs]
     finals = [_snapshot(run, result["steps"])[0] for run, result in zip(runs, results, strict=True)]
     members = [_network(run.experiment, state, run.folder) for run, state in zip(runs, finals, strict=True)]
-    files = {
-        "spec.json": json.dumps(experiment.plain(), indent=1).encode(),
-        MODEL: safetensors_bytes(stack(finals, population)),
-        GOLDEN: safetensors_bytes(golden_outputs(members, experiment.record.golden_trials)),
-    }
-    series: list[list[int]] = []
-    if experiment.record.snapshots is not None:
-        series = [result["kept"] for result in results]
-        kept = [_snapshot(run, step) for run, steps in zip(runs, series, strict=True) for step in steps]
-        files[SERIES] = safetensors_bytes(stack([state for state, _ in kept], True))
-        if experiment.record.ledger is not None:
-            rows = stack([ledger for _, ledger in kept], True)
-            rows["example_id"] = torch.arange(experiment.record.ledger.trials)
-            files[LEDGER_FILE] = safetensors_bytes(rows)
+    series = [result["kept"] for result in results] if experiment.record.snapshots is not None else []
     names = results[0]["metrics"]
     metrics = {name: tuple(result["metrics"][name] for result in results) for name in names}
     metrics |= {"train/steps": tuple(float(result["steps"]) for result in results)}
@@ -72,6 +59,22 @@ def write_checkpoint(
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
     )
+    files = {
+        SPEC: json.dumps(experiment.plain(), indent=1).encode(),
+        GOLDEN: safetensors_bytes(golden_outputs(members, experiment.record.golden_trials)),
+    }
+    for index, state in enumerate(finals):
+        files[record.weights(index)] = safetensors_bytes(state)
+    ledger = []
+    for index, steps in enumerate(series):
+        for step in steps:
+            state, rows = _snapshot(runs[index], step)
+            ledger.append(rows)
+            files[record.weights(index, step)] = safetensors_bytes(state)
+    if series and experiment.record.ledger is not None:
+        table = {name: torch.stack([rows[name] for rows in ledger]) for name in ledger[0]}
+        table["example_id"] = torch.arange(experiment.record.ledger.trials)
+        files[LEDGER_FILE] = safetensors_bytes(table)
     return CheckpointFolder(write(destination, record, files))
 
 
