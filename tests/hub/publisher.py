@@ -23,7 +23,9 @@ import filelock  # noqa: F401 - so that importing it is no touch of the disk
 from zoo import placing
 from zoo.checkpoints.folder import CheckpointFolder
 from zoo.errors import CheckpointError
-from zoo.hub.directory import CacheHub, DirectoryHub, FolderHub
+from zoo.hub.base import DirectoryHub
+from zoo.hub.cache import CacheHub
+from zoo.hub.plain import FolderHub
 
 TOUCHES = {
     "open",

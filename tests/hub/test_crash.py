@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from zoo.checkpoints.folder import CheckpointFolder
-from zoo.hub.directory import CacheHub, DirectoryHub, FolderHub, commit_of
+from zoo.hub.base import DirectoryHub, commit_of
+from zoo.hub.cache import CacheHub
+from zoo.hub.plain import FolderHub
 
 Make = Callable[..., CheckpointFolder]
 PUBLISHER = Path(__file__).with_name("publisher.py")

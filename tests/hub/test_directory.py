@@ -17,8 +17,10 @@ from huggingface_hub import hf_hub_download, scan_cache_dir, snapshot_download
 
 from zoo.checkpoints.folder import CheckpointFolder
 from zoo.errors import AmbiguousNameError, CheckpointError, HubError, UnknownNameError
-from zoo.hub import directory
-from zoo.hub.directory import CacheHub, DirectoryHub, FolderHub
+from zoo.hub import repository
+from zoo.hub.base import DirectoryHub
+from zoo.hub.cache import CacheHub
+from zoo.hub.plain import FolderHub
 
 Make = Callable[..., CheckpointFolder]
 
@@ -310,7 +312,7 @@ def test_a_publisher_waits_for_another_but_not_for_ever(
 ) -> None:
     made = make()
     cache.publish(make("other"))
-    monkeypatch.setattr(directory, "PATIENCE", 0.2)
+    monkeypatch.setattr(repository, "PATIENCE", 0.2)
     with FileLock(cache.root / ".locks" / "models--tiny.lock"):
         with pytest.raises(HubError, match="another process has been writing 'tiny'"):
             cache.publish(made)
@@ -450,7 +452,7 @@ def test_no_heavy_library_is_loaded(hub: DirectoryHub, make: Make) -> None:
     made = make()
     code = (
         "import sys; from pathlib import Path; from zoo.checkpoints.folder import CheckpointFolder as F\n"
-        f"from zoo.hub.directory import {type(hub).__name__} as H\n"
+        f"from {type(hub).__module__} import {type(hub).__name__} as H\n"
         "h = H(Path(sys.argv[1])); h.publish(F(Path(sys.argv[2]))); h.fetch('tiny').verify(); h.names()\n"
         "assert not {'torch', 'lightning', 'huggingface_hub'} & set(sys.modules)"
     )

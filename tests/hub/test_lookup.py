@@ -22,7 +22,8 @@ from zoo.errors import (
     ZooError,
 )
 from zoo.hub import Reference, expand, fetch, hubs, names, open_hub
-from zoo.hub.directory import CacheHub, FolderHub
+from zoo.hub.cache import CacheHub
+from zoo.hub.plain import FolderHub
 
 Make = Callable[..., CheckpointFolder]
 

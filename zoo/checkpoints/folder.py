@@ -14,7 +14,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -56,9 +56,11 @@ class FileCheck:
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """A checkpoint on this machine. Files are read, and verified, when they are asked for."""
+    """A checkpoint on this machine, or on its way here. Files are read, and verified, when asked for."""
 
     path: Path
+    bring: Callable[[str], bool] | None = field(default=None, compare=False, repr=False)
+    """Brings a file that is not here yet from a remote hub, and says whether the hub has it."""
 
     def __post_init__(self) -> None:
         if "\0" in str(self.path):
@@ -125,7 +127,7 @@ class CheckpointFolder:
         """Every file that belongs to the checkpoint, verified: what a hub keeps of it."""
         self.verify()
         files = {file: self.read(file) for file in (RECORD, *self.record.files)}
-        return files | ({CARD: self.read(CARD)} if os.path.lexists(self.path / CARD) else {})
+        return files | ({CARD: self.read(CARD)} if self._has(CARD) else {})
 
     def _bytes(self, file: str, size: int | None = None) -> bytes:
         """Bytes of a regular file inside the folder, of the expected size or else of a tolerable one."""
@@ -134,6 +136,7 @@ class CheckpointFolder:
                 f"{brief(file)} is no name of a file in a checkpoint folder; give a plain name."
             )
         where, address = os.path.join(self.path, file), ""
+        self._has(file)
         try:
             if os.path.islink(where):
                 where, address = self._behind_link(where)
@@ -162,6 +165,11 @@ class CheckpointFolder:
         if address and hashlib.sha256(data).hexdigest() != address:
             raise self._damaged(file, data, f"is not what its name in the hub says ({address[:12]}…)")
         return data
+
+    def _has(self, file: str) -> bool:
+        if os.path.lexists(self.path / file):
+            return True
+        return self.bring is not None and self.bring(file)
 
     def _behind_link(self, where: str) -> tuple[str, str]:
         """Where a link leads: inside the folder, or to a blob of the hub that the folder is a snapshot of,

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from zoo.checkpoints.folder import CheckpointFolder
 from zoo.errors import AmbiguousNameError, HubError, OfflineError, UnknownNameError, ZooError, brief
-from zoo.hub.directory import CacheHub, FolderHub, Hub
+from zoo.hub.base import Hub
+from zoo.hub.cache import CacheHub
+from zoo.hub.plain import FolderHub
 from zoo.hub.reference import EXAMPLES, MAX_LENGTH, PART, TAIL, Reference, is_path
 from zoo.paths import home, shipped
 from zoo.registry import glob, suggest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.checkpoints.folder import CheckpointFolder
-from zoo.hub.directory import Revision
+from zoo.hub.base import Revision
 from zoo.hub.lookup import fetch, open_hub
 from zoo.hub.reference import Reference
 

@@ -1,0 +1,134 @@
+"""What every hub is: the protocol, revisions, and how failures of a disk are told."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from zoo.checkpoints.folder import CARD, CheckpointFolder
+from zoo.errors import CheckpointError, HubError, UnknownNameError
+from zoo.hub.card import render
+from zoo.hub.reference import Reference, check_revision
+from zoo.registry import suggest
+
+MAIN = "main"
+_ADVICE = {
+    errno.ENOSPC: "The disk is full: free some space, or publish to another hub.",
+    errno.EDQUOT: "The quota is used up: free some space, or publish to another hub.",
+    errno.EROFS: "It is read-only: publish to another hub, for example 'local'.",
+    errno.EACCES: "You may not write there: publish to another hub, for example 'local'.",
+    errno.EPERM: "You may not write there: publish to another hub, for example 'local'.",
+}
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What was published under a name: bytes that never change."""
+
+    hub: str
+    name: str
+    commit: str
+    """40 hexadecimal digits: the beginning of the SHA-256 of the manifest (``<sha256>  <file>`` lines)."""
+    tags: tuple[str, ...]
+    path: Path
+
+    @property
+    def reference(self) -> Reference:
+        """A name that always stands for these bytes."""
+        return Reference(self.name, self.hub, self.commit[:12])
+
+    def __str__(self) -> str:
+        return str(self.reference)
+
+
+class Hub(Protocol):
+    """Where checkpoints are published and fetched by name.
+
+    All raise :class:`UnknownNameError` for a name or revision that is not there, and :class:`HubError`
+    where the hub cannot be read or written, or would have to change what it promised to keep.
+    """
+
+    name: str
+    root: Path
+
+    def names(self) -> list[str]: ...
+    def resolve(self, name: str, revision: str | None = None) -> Revision: ...
+    def fetch(self, name: str, revision: str | None = None) -> CheckpointFolder: ...
+    def publish(
+        self, folder: CheckpointFolder, name: str | None = None, tag: str | None = None
+    ) -> Revision: ...
+    def tag(self, name: str, tag: str, revision: str | None = None) -> Revision: ...
+    def delete(self, name: str, revision: str | None = None) -> None: ...
+    def tags(self, name: str) -> dict[str, str]: ...
+    def revisions(self, name: str) -> list[Revision]: ...
+
+
+def commit_of(digests: Mapping[str, str]) -> str:
+    """The commit of files with these SHA-256 digests."""
+    manifest = "".join(f"{digest}  {file}\n" for file, digest in sorted(digests.items()))
+    return hashlib.sha256(manifest.encode()).hexdigest()[:40]
+
+
+def check_tag(tag: str) -> None:
+    if check_revision(tag) == MAIN or re.fullmatch("[0-9a-f]{7,40}", tag):
+        why = "always stands for the newest revision" if tag == MAIN else "could be taken for a commit"
+        raise HubError(f"{tag!r} {why}, so it cannot be a tag. Take another, for example v1.")
+
+
+class DirectoryHub:
+    """What the two forms share."""
+
+    def __init__(self, root: Path, name: str | None = None) -> None:
+        self.root = Path(root).expanduser().absolute()
+        self.name = name or self.root.name
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.root)!r}, name={self.name!r})"
+
+    def names(self) -> list[str]:
+        """Every name that something is published under, sorted; nothing in a hub that does not exist yet."""
+        raise NotImplementedError
+
+    def resolve(self, name: str, revision: str | None = None) -> Revision:
+        raise NotImplementedError
+
+    def fetch(self, name: str, revision: str | None = None) -> CheckpointFolder:
+        """The checkpoint, whose files are verified as they are read."""
+        return CheckpointFolder(self.resolve(name, revision).path)
+
+    def _contents(self, folder: CheckpointFolder, name: str) -> dict[str, bytes]:
+        """The verified files of a checkpoint to be published, with a card if it came without one."""
+        files = folder.contents()
+        if CARD not in files:
+            try:
+                existing = self.fetch(name).read(CARD).decode("utf-8", "replace")
+            except (UnknownNameError, CheckpointError):
+                existing = None
+            files[CARD] = render(folder.record, folder.experiment, existing).encode()
+        return files
+
+    def _unknown(self, name: str) -> UnknownNameError:
+        names = self.names()
+        missing = "" if self.root.is_dir() else ", which does not exist"
+        return UnknownNameError(
+            f"there is no checkpoint {name!r} in the hub {self.name!r} ({self.root}{missing})."
+            f"{suggest(name, names)}"
+        )
+
+    @contextmanager
+    def _failing_clearly(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            advice = _ADVICE.get(problem.errno or 0, "Look at the directory, or take another hub.")
+            reason = problem.strerror or f"{type(problem).__name__}: {problem}"
+            raise HubError(
+                f"cannot {what} in the hub {self.name!r} ({self.root}): {reason}. Nothing was changed. "
+                f"{advice}"
+            ) from problem

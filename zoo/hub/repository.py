@@ -1,0 +1,230 @@
+"""Content-addressed storage of one repository, in the layout of the Hugging Face cache.
+
+``blobs/<sha256>`` are the files, ``snapshots/<commit>/`` folders of links to them, ``refs/`` hold the
+commits that ``main`` and the tags stand for. What a commit shares with others costs nothing. Where there are
+no links, snapshots hold the files themselves. Whoever is killed, a reader sees a commit whole or not at all.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from zoo.errors import HubError
+from zoo.hub.base import MAIN
+from zoo.placing import flush, staging, sweep, write_new
+
+LOCKS = ".locks"
+PATIENCE = 120.0
+"""Seconds to wait for another process that is writing to the same repository."""
+PREFIX = "models--"
+COMMIT = re.compile("[0-9a-f]{40}")
+Source = bytes | Path
+"""The content of a file, or a file that has it."""
+
+
+class Repository:
+    """What is stored under one name in the directory ``root``. Nothing here parses what is stored."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.root = root
+        self.name = name
+        self.path = root / f"{PREFIX}{name.replace('/', '--')}"
+
+    @staticmethod
+    def names(root: Path) -> Iterator[str]:
+        """Everything in a directory that has a ``main``, in no order."""
+        with suppress(FileNotFoundError):
+            for entry in os.scandir(root):
+                if entry.name.startswith(PREFIX) and os.path.isfile(f"{entry.path}/refs/{MAIN}"):
+                    yield entry.name.removeprefix(PREFIX).replace("--", "/")
+
+    @property
+    def exists(self) -> bool:
+        return (self.path / "refs" / MAIN).is_file()
+
+    def ref(self, name: str = MAIN) -> str | None:
+        """The commit that ``main`` or a tag stands for. Raises :class:`HubError` where it says none."""
+        where = self.path / "refs" / name
+        try:
+            text = where.read_text("ascii", "replace").strip()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+        except OSError as problem:
+            raise HubError(f"cannot read {where}: {problem.strerror}.") from problem
+        if not COMMIT.fullmatch(text):
+            raise HubError(f"{where} names no commit. Publish again, or remove the file.")
+        return text
+
+    def tags(self) -> dict[str, str]:
+        """Tag → commit."""
+        refs = self.path / "refs"
+        listed = sorted(path.name for path in refs.iterdir() if path.is_file()) if refs.is_dir() else []
+        found = {tag: self.ref(tag) for tag in listed if tag != MAIN}
+        return {tag: commit for tag, commit in found.items() if commit}
+
+    def commits(self) -> list[str]:
+        """The latest first."""
+        found = [path for path in self.path.glob("snapshots/*") if COMMIT.fullmatch(path.name)]
+        return [path.name for path in sorted(found, key=lambda p: (-p.lstat().st_mtime_ns, p.name))]
+
+    def snapshot(self, commit: str) -> Path:
+        """The folder with the files of a commit."""
+        return self.path / "snapshots" / commit
+
+    def files(self, commit: str) -> dict[str, Path]:
+        """The files of a commit by their path in it, in order; ``os.stat`` them for sizes."""
+        top = self.snapshot(commit)
+        found = [Path(folder, name) for folder, _, names in os.walk(top) for name in names]
+        return {path.relative_to(top).as_posix(): path for path in sorted(found)}
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """With no other process writing, and nothing left over from one that was killed."""
+        from filelock import FileLock, Timeout
+
+        (self.root / LOCKS).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.root / LOCKS / f"{self.path.name}.lock", timeout=PATIENCE, mode=0o666)
+        try:
+            lock.acquire()
+        except Timeout as problem:
+            raise HubError(
+                f"another process has been writing {self.name!r} to {self.root} for {PATIENCE:.0f} s. "
+                "Wait for it, or end it, and try again."
+            ) from problem
+        try:
+            sweep(self.root)
+            if sweep(self.path):
+                self._tidy()
+            yield
+        finally:
+            lock.release()
+
+    def store(
+        self, commit: str, files: Mapping[str, Source], digests: Mapping[str, str], refs: tuple[str, ...]
+    ) -> None:
+        """A commit of these files, by their SHA-256, and refs that stand for it. For the lock's holder.
+
+        What is there already is kept, and mended where it is damaged. Of a failure nothing is left.
+        """
+        try:
+            with staging(self.path, "store") as stage:
+                self._snapshot(stage, commit, files, digests)
+                self._set_refs(stage, commit, refs)
+        except BaseException:
+            if commit not in (self.ref(), *self.tags().values()):
+                shutil.rmtree(self.snapshot(commit), ignore_errors=True)
+            self._tidy()
+            raise
+
+    def set_ref(self, name: str, commit: str) -> None:
+        """For the lock's holder."""
+        with staging(self.path, "ref") as stage:
+            self._set_refs(stage, commit, (name,))
+
+    def remove(self, commit: str) -> None:
+        """A commit and its tags; ``main`` then stands for the latest left. For the lock's holder."""
+        left = [known for known in self.commits() if known != commit]
+        if not left:
+            return self.clear()
+        with staging(self.path, "delete") as stage:
+            if self.ref() == commit:
+                self._set_refs(stage, left[0], (MAIN,))
+            for tag, known in self.tags().items():
+                if known == commit:
+                    (self.path / "refs" / tag).unlink()
+            os.rename(self.snapshot(commit), stage / "gone")
+        self._tidy()
+
+    def clear(self) -> None:
+        """Everything. For the lock's holder."""
+        with staging(self.root, "delete") as stage:
+            os.rename(self.path, stage / "gone")
+
+    def _snapshot(
+        self, stage: Path, commit: str, files: Mapping[str, Source], digests: Mapping[str, str]
+    ) -> None:
+        (stage / "new").mkdir()
+        links = _can_link(stage)
+        for file, source in files.items():
+            new, blob = stage / "new" / file, self.path / "blobs" / digests[file]
+            new.parent.mkdir(parents=True, exist_ok=True)
+            if not links:
+                _write(new, source)
+                continue
+            up = [".."] * (2 + file.count("/"))
+            os.symlink(os.path.join(*up, "blobs", digests[file]), new)
+            if not _is(blob, source):
+                blob.parent.mkdir(exist_ok=True)
+                _write(stage / digests[file], source)
+                os.replace(stage / digests[file], blob)
+        snapshot = self.snapshot(commit)
+        snapshot.parent.mkdir(exist_ok=True)
+        if not (snapshot.is_dir() and all(_is(snapshot / file, source) for file, source in files.items())):
+            flush(self.path / "blobs")
+            flush(stage / "new")
+            if snapshot.exists():  # damaged by other hands
+                os.rename(snapshot, stage / "damaged")
+            os.rename(stage / "new", snapshot)
+            flush(snapshot.parent)
+
+    def _set_refs(self, stage: Path, commit: str, refs: tuple[str, ...]) -> None:
+        (self.path / "refs").mkdir(exist_ok=True)
+        for ref in refs:
+            write_new(stage / ref, commit.encode())
+        for ref in refs:
+            os.replace(stage / ref, self.path / "refs" / ref)
+        flush(self.path / "refs")
+
+    def _tidy(self) -> None:
+        """Remove blobs that no snapshot links to, and folders without anything in them."""
+        with suppress(OSError):
+            linked = {
+                os.path.basename(os.readlink(path))
+                for commit in self.commits()
+                for path in self.files(commit).values()
+                if path.is_symlink()
+            }
+            for blob in self.path.glob("blobs/*"):
+                if re.fullmatch("[0-9a-f]{64}", blob.name) and blob.name not in linked:
+                    blob.unlink()
+        for part in ("refs", "snapshots", "blobs", ""):
+            with suppress(OSError):
+                (self.path / part).rmdir()
+
+
+def _can_link(stage: Path) -> bool:
+    try:
+        os.symlink("nowhere", stage / "link")
+    except NotImplementedError:
+        return False
+    except OSError as problem:
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        return False
+    return True
+
+
+def _write(path: Path, source: Source) -> None:
+    if isinstance(source, bytes):
+        write_new(path, source)
+        return
+    with open(source, "rb") as reader, open(path, "xb") as writer:
+        shutil.copyfileobj(reader, writer, 2**20)
+        writer.flush()
+        os.fsync(writer.fileno())
+
+
+def _is(path: Path, source: Source) -> bool:
+    """Whether a file has this content; of another file, its name and size are enough."""
+    try:
+        if isinstance(source, bytes):
+            return path.stat().st_size == len(source) and path.read_bytes() == source
+        return os.path.samefile(path, source) or path.stat().st_size == source.stat().st_size
+    except OSError:
+        return False
