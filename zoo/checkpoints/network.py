@@ -105,15 +105,24 @@ def replay(folder: CheckpointFolder, device: str = "cpu") -> list[Replay]:
 
 def measure_members(folder: CheckpointFolder, device: str = "cpu") -> dict[str, tuple[float | None, ...]]:
     """The metrics of the record measured again: ``split/name`` → a value for each member."""
-    evaluation = folder.experiment.record.evaluation
     found: dict[str, list[float | None]] = {}
     for index in range(folder.record.members or 1):
         network = load_network(folder, index if folder.record.members else None).to(device)
-        for split in evaluation.splits:
-            for name, values in network.measure(split, evaluation.trials).items():
-                value = values.mean().item()
-                found.setdefault(f"{split}/{name}", []).append(value if math.isfinite(value) else None)
+        for name, value in evaluate(network).items():
+            found.setdefault(name, []).append(value)
     return {name: tuple(values) for name, values in found.items()}
+
+
+def evaluate(network: Network) -> dict[str, float | None]:
+    """Means over the splits that its experiment is measured on: ``split/name`` → value, none where it is
+    no finite number."""
+    evaluation = network.experiment.record.evaluation
+    means = {
+        f"{split}/{name}": values.mean().item()
+        for split in evaluation.splits
+        for name, values in network.measure(split, evaluation.trials).items()
+    }
+    return {name: value if math.isfinite(value) else None for name, value in means.items()}
 
 
 def _place(folder: CheckpointFolder, member: int | None, step: int | None) -> tuple[int, str]:

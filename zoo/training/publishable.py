@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +9,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from zoo.checkpoints.folder import SPEC, CheckpointFolder, safetensors_bytes, write
-from zoo.checkpoints.network import GOLDEN, TOLERANCES, empty, fill, golden_outputs
+from zoo.checkpoints.folder import CheckpointFolder, safetensors_bytes, write
+from zoo.checkpoints.making import make
 from zoo.checkpoints.network import LEDGER as LEDGER_FILE
+from zoo.checkpoints.network import empty, fill
 from zoo.network import Network
 from zoo.specs.experiment import ExperimentSpec
-from zoo.specs.record import Record
 from zoo.training.recorder import LEDGER
 from zoo.training.run import Run
 
@@ -25,7 +23,6 @@ def write_checkpoint(
     experiment: ExperimentSpec, runs: list[Run], destination: Path, citation: str = ""
 ) -> CheckpointFolder:
     """The checkpoint folder of an experiment whose runs (one a member) are all finished."""
-    population = experiment.population is not None
     results = [run.result for run in runs]
     finals = [_snapshot(run, result["steps"])[0] for run, result in zip(runs, results, strict=True)]
     members = [_network(run.experiment, state, run.folder) for run, state in zip(runs, finals, strict=True)]
@@ -33,38 +30,18 @@ def write_checkpoint(
     names = results[0]["metrics"]
     metrics = {name: tuple(result["metrics"][name] for result in results) for name in names}
     metrics |= {"train/steps": tuple(float(result["steps"]) for result in results)}
-    record = Record.model_validate(
-        {
-            "name": experiment.name,
-            "title": experiment.title,
-            "paper": experiment.paper,
-            "citation": citation,
-            "tags": experiment.tags,
-            "license": experiment.license,
-            "experiment": experiment.digest(),
-            "members": len(runs) if population else None,
-            "seeds": [run.experiment.train.seed for run in runs],
-            "steps": [result["steps"] for result in results],
-            "stopped": [result["stopped"] for result in results],
-            "series": series,
-            "parameters": sum(p.numel() for p in members[0].model.parameters()),
-            "metrics": metrics,
-            "claims": [claim.judge(metrics) for claim in experiment.claims],
-            "curve": [result["curve"] for result in results],
-            "golden": dict(TOLERANCES),
-            "files": {},
-            "code": _code(results),
-            "environment": results[0]["environment"],
-            "wall_time": [result["wall_time"] for result in results],
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-    )
-    files = {
-        SPEC: json.dumps(experiment.plain(), indent=1).encode(),
-        GOLDEN: safetensors_bytes(golden_outputs(members, experiment.record.golden_trials)),
+    facts = {
+        "citation": citation,
+        "steps": [result["steps"] for result in results],
+        "stopped": [result["stopped"] for result in results],
+        "series": series,
+        "metrics": metrics,
+        "curve": [result["curve"] for result in results],
+        "code": _code(results),
+        "environment": results[0]["environment"],
+        "wall_time": [result["wall_time"] for result in results],
     }
-    for index, state in enumerate(finals):
-        files[record.weights(index)] = safetensors_bytes(state)
+    record, files = make(experiment, members, facts)
     ledger = []
     for index, steps in enumerate(series):
         for step in steps:

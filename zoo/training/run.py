@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -113,6 +112,7 @@ class Run:
         import torch
 
         from zoo import registry
+        from zoo.checkpoints.network import evaluate
         from zoo.tasks.base import derive_seed
         from zoo.training.progress import Progress
         from zoo.training.provenance import code_version, environment
@@ -151,17 +151,11 @@ class Run:
                 raise
         else:  # the initial network is what was asked for; Lightning would not even begin
             recorder.on_fit_start(trainer, learner)
-        evaluation = self.experiment.record.evaluation
-        metrics = {
-            f"{split}/{name}": finite(value.mean().item())
-            for split in evaluation.splits
-            for name, value in network.measure(split, evaluation.trials).items()
-        }
         step = network.batches_seen
         result = {
             "steps": step,
             "stopped": recorder.stopped,
-            "metrics": metrics,
+            "metrics": evaluate(network),
             "curve": recorder.curve,
             "kept": recorder.kept,
             "wall_time": recorder.elapsed,
@@ -196,11 +190,6 @@ class Run:
 
                 raise MissingDependencyError("tensorboardX", "track", "the TensorBoard logger") from problem
         return loggers or False
-
-
-def finite(value: float) -> float | None:
-    """JSON knows no NaN."""
-    return value if math.isfinite(value) else None
 
 
 def changes(before: ExperimentSpec, after: ExperimentSpec) -> list[str]:

@@ -1,0 +1,49 @@
+"""From networks to the record and the files of their checkpoint: what training and importing share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from zoo.checkpoints.folder import SPEC, safetensors_bytes
+from zoo.checkpoints.network import GOLDEN, TOLERANCES, golden_outputs
+from zoo.network import Network
+from zoo.specs.experiment import ExperimentSpec
+from zoo.specs.record import Record
+
+
+def make(
+    experiment: ExperimentSpec, members: Sequence[Network], facts: Mapping[str, Any]
+) -> tuple[Record, dict[str, bytes]]:
+    """The record of an experiment's networks, one a member, and the files that go with it.
+
+    ``facts`` are the fields of the record that neither the experiment nor the networks tell: among them
+    ``metrics``, by which the claims are judged. The files are the spec, the weights and golden outputs.
+    """
+    record = Record.model_validate(
+        {
+            "name": experiment.name,
+            "title": experiment.title,
+            "paper": experiment.paper,
+            "tags": experiment.tags,
+            "license": experiment.license,
+            "experiment": experiment.digest(),
+            "members": len(members) if experiment.population is not None else None,
+            "seeds": [member.experiment.train.seed for member in members],
+            "parameters": sum(p.numel() for p in members[0].model.parameters()),
+            "claims": [claim.judge(facts["metrics"]) for claim in experiment.claims],
+            "golden": dict(TOLERANCES),
+            "files": {},
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            **facts,
+        }
+    )
+    files = {
+        SPEC: json.dumps(experiment.plain(), indent=1).encode(),
+        GOLDEN: safetensors_bytes(golden_outputs(members, experiment.record.golden_trials)),
+    }
+    for index, member in enumerate(members):
+        files[record.weights(index)] = safetensors_bytes(member.model.state_dict())
+    return record, files
