@@ -51,6 +51,10 @@ class UnknownNameError(ZooError, LookupError):
     """Nothing has this name."""
 
 
+class UnknownRevisionError(UnknownNameError):
+    """The name is known, and has no such revision."""
+
+
 class AmbiguousNameError(ZooError, LookupError):
     """A name stands for more than one thing here."""
 
@@ -75,6 +79,10 @@ class CheckpointError(ZooError):
 
 class UnsafeFileError(CheckpointError):
     """A file could run code when read (a pickle), so it is refused."""
+
+
+class ForeignFileError(ZooError, ValueError):
+    """A file that was made elsewhere cannot be taken over: it does not fit, or is not what it should be."""
 
 
 class HubError(ZooError):

@@ -23,6 +23,7 @@ from zoo.errors import (
 )
 from zoo.hub import Reference, expand, fetch, hubs, names, open_hub
 from zoo.hub.cache import CacheHub
+from zoo.hub.huggingface import HuggingFaceHub
 from zoo.hub.plain import FolderHub
 
 Make = Callable[..., CheckpointFolder]
@@ -217,9 +218,10 @@ def test_hubs_are_opened_by_name_or_path(
         ("./file", "is a file"),
         ("", "is no hub"),
         ("a\0b", "is no hub"),
-        ("hf://lab", "directories only.*hf download"),
-        ("hf", "directories only"),
-        ("s3://bucket", "directories only"),
+        ("hf://lab/name", "no address of a hub"),
+        ("https://", "no address of a hub"),
+        ("https://host/lab/name", "no address of a hub"),
+        ("9://x", "no address of a hub"),
     ):
         with pytest.raises(HubError, match=said):
             open_hub(text)
@@ -233,16 +235,49 @@ def test_an_installed_registry_is_read_only(make: Make, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("variable", ["ZOO_OFFLINE", "HF_HUB_OFFLINE"])
-def test_offline_says_what_would_fetch_it(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    with pytest.raises(HubError, match="hf download NAME") as caught:
-        fetch("hf:lab/tiny")
-    assert not isinstance(caught.value, OfflineError)
-    monkeypatch.setenv(variable, "1")
-    with pytest.raises(OfflineError, match=f"{variable} switches off.*hf download NAME"):
-        fetch("hf:lab/tiny")
-    monkeypatch.setenv(variable, "0")
-    with pytest.raises(HubError, match="directories only"):
-        fetch("hf:lab/tiny")
+@pytest.mark.parametrize("name", ["hf:lab/tiny", "hf://lab/tiny", "http://localhost:9/lab/tiny"])
+def test_offline_says_what_would_fetch_it(monkeypatch: pytest.MonkeyPatch, variable: str, name: str) -> None:
+    for each in ("ZOO_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.setenv(each, str(int(each == variable)))
+    with pytest.raises(
+        OfflineError, match=rf"{variable} switches the network off.*zoo pull \S+lab/tiny"
+    ):
+        fetch(name)
+
+
+def test_addresses_are_hubs() -> None:
+    for address, name in (
+        ("hf", "hf://"),
+        ("hf://lab", "hf://lab"),
+        ("https://a.b:8/lab", "https://a.b:8/lab"),
+    ):
+        hub = open_hub(address)
+        assert isinstance(hub, HuggingFaceHub)
+        assert (hub.name, hub.where) == (name, name)
+
+
+def test_hubs_on_the_network_are_named_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    entries = (f"{tmp_path / 'a'}{os.pathsep}{tmp_path / 'b'}", "lab=http://localhost:9", "hf://lab")
+    monkeypatch.setenv("ZOO_HUBS", ",".join(entries))
+    assert [hub.name for hub in hubs()][-4:] == ["a", "b", "lab", "hf://lab"]
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    with pytest.raises(OfflineError, match="localhost:9/team/tiny"):
+        fetch("lab:team/tiny")
+    monkeypatch.setenv("ZOO_HUBS", "lab=http://localhost:9,lab=hf://lab")
+    with pytest.raises(HubError, match="put NAME= before it"):
+        hubs()
+
+
+@pytest.mark.parametrize(
+    "address", ["https://me:s3cret@host", "https://host?token=s3cret", "hf://hf_s3cretS3cretS3cret"]
+)
+def test_secrets_in_addresses_are_refused_and_not_repeated(address: str) -> None:
+    for act in (open_hub, lambda text: fetch(f"{text}/lab/tiny"), lambda text: expand(f"{text}/*")):
+        with pytest.raises(ZooError, match="password or a token") as caught:
+            act(address)
+        assert "s3cret" not in str(caught.value).lower()
 
 
 def test_a_hub_that_is_no_hub_is_said_of(make: Make) -> None:

@@ -102,7 +102,6 @@ def test_what_a_name_says(text: str, expected: Reference) -> None:
         ("a#1/2", "should be a step"),
         ("a@", "no revision"),
         ("a@../x", "no revision"),
-        ("hf://lab/a", "addresses"),
         ("dsa-*", "pattern"),
         ("a?", "pattern"),
         (7, "should be text"),

@@ -14,10 +14,10 @@ from torch import Tensor
 from zoo.analysis.compare import comparator_of
 from zoo.analysis.items import content, gather
 from zoo.analysis.matrix import FULL_TABLE, DistanceMatrix
-from zoo.analysis.progress import Bars
 from zoo.analysis.statistics import companions, separation
 from zoo.errors import AnalysisError, calling
 from zoo.models.trajectories import Trajectories
+from zoo.progress import Bars
 from zoo.specs.families import AnalysisSpec
 
 if TYPE_CHECKING:

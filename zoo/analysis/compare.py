@@ -12,10 +12,10 @@ from zoo import registry
 from zoo.analysis.base import Comparator, Features
 from zoo.analysis.items import Item, content, gather
 from zoo.analysis.matrix import DistanceMatrix
-from zoo.analysis.progress import Bars
 from zoo.analysis.store import Store
 from zoo.errors import AnalysisError, brief
 from zoo.models.trajectories import Trajectories
+from zoo.progress import Bars
 from zoo.specs.analyses.base import ComparatorSpec
 from zoo.specs.families import AnalysisSpec
 from zoo.specs.problems import validate

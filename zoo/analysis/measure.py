@@ -13,9 +13,9 @@ from zoo import registry
 from zoo.analysis.base import checked
 from zoo.analysis.items import gather
 from zoo.analysis.observe import observe
-from zoo.analysis.progress import Bars
 from zoo.errors import AnalysisError, brief, calling
 from zoo.models.trajectories import Trajectories
+from zoo.progress import Bars
 from zoo.specs.analyses.base import MeasurementSpec
 from zoo.specs.families import AnalysisSpec
 from zoo.specs.problems import validate

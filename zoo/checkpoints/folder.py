@@ -1,7 +1,7 @@
 """The folder that holds a checkpoint: bytes read with their digest checked, written whole or not at all.
 
 It holds ``record.json``, ``spec.json``, the weights (``model.safetensors``, or a file a member and snapshot),
-``golden.safetensors``, ``README.md``, and perhaps ``ledger.safetensors``. The record names every other file
+``golden.safetensors``, ``README.md``, and perhaps ``ledger.safetensors`` and ``portrait.png``. The record names every other file
 by size and SHA-256, except ``README.md``, in which people write. Nothing here imports torch until a tensor is
 asked for.
 """
@@ -30,7 +30,7 @@ from zoo.specs.record import FileEntry, Record
 if TYPE_CHECKING:
     from torch import Tensor
 
-RECORD, SPEC, CARD = "record.json", "spec.json", "README.md"
+RECORD, SPEC, CARD, PORTRAIT = "record.json", "spec.json", "README.md", "portrait.png"
 FREE = {RECORD, CARD}
 """Files that the record gives no digest for: itself, and the one that people write in."""
 PICKLES = frozenset({".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib", ".dill"})
@@ -127,7 +127,7 @@ class CheckpointFolder:
         """Every file that belongs to the checkpoint, verified: what a hub keeps of it."""
         self.verify()
         files = {file: self.read(file) for file in (RECORD, *self.record.files)}
-        return files | ({CARD: self.read(CARD)} if self._has(CARD) else {})
+        return files | ({CARD: self.read(CARD)} if self.has(CARD) else {})
 
     def _bytes(self, file: str, size: int | None = None) -> bytes:
         """Bytes of a regular file inside the folder, of the expected size or else of a tolerable one."""
@@ -136,7 +136,7 @@ class CheckpointFolder:
                 f"{brief(file)} is no name of a file in a checkpoint folder; give a plain name."
             )
         where, address = os.path.join(self.path, file), ""
-        self._has(file)
+        self.has(file)
         try:
             if os.path.islink(where):
                 where, address = self._behind_link(where)
@@ -166,20 +166,24 @@ class CheckpointFolder:
             raise self._damaged(file, data, f"is not what its name in the hub says ({address[:12]}…)")
         return data
 
-    def _has(self, file: str) -> bool:
-        if os.path.lexists(self.path / file):
-            return True
-        return self.bring is not None and self.bring(file)
+    def has(self, file: str) -> bool:
+        """Whether it is here, or could be brought here."""
+        if self.bring is None:
+            return os.path.lexists(self.path / file)
+        return os.path.exists(self.path / file) or self.bring(file)
 
     def _behind_link(self, where: str) -> tuple[str, str]:
         """Where a link leads: inside the folder, or to a blob of the hub that the folder is a snapshot of,
-        whose name says its SHA-256."""
+        whose name says its SHA-256; several repositories of a cache may share one."""
         real, inside = os.path.realpath(where), os.path.realpath(self.path)
-        parent, name = os.path.split(real)
         snapshots, repository = os.path.dirname(inside), os.path.dirname(os.path.dirname(inside))
+        parent, shared = os.path.dirname(real), os.path.join(os.path.dirname(repository), "blobs")
         if parent == inside:
             return real, ""
-        if os.path.basename(snapshots) == "snapshots" and parent == os.path.join(repository, "blobs"):
+        if os.path.basename(snapshots) == "snapshots" and (
+            parent == os.path.join(repository, "blobs") or os.path.dirname(parent) == shared
+        ):
+            name = os.path.basename(os.readlink(where))
             return real, name if re.fullmatch("[0-9a-f]{64}", name) else ""
         raise CheckpointError(
             f"{where} is a link that leads out of the checkpoint folder, to {real}, and is not followed. "

@@ -1,17 +1,18 @@
-"""Checkpoints by name: run, verify, publish, pull, delete."""
+"""Checkpoints by name: run, verify, publish, pull, search, tag, delete."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from zoo.cli.options import Device, HubName, Json
-from zoo.cli.output import check_failed, emit, table
+from zoo.cli.output import check_failed, emit, note, table
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (run, verify, publish, pull, delete):
+    for command in (run, verify, publish, pull, search, tag, delete):
         app.command(command.__name__)(command)
     app.command("push", help="The same as publish.")(publish)
 
@@ -68,30 +69,93 @@ def publish(
     tag: Annotated[
         str | None, typer.Option(help="Name of this revision; it can never point elsewhere.")
     ] = None,
+    parent: Annotated[
+        str | None, typer.Option(help="Commit to follow; refused if another came in between.")
+    ] = None,
+    private: Annotated[
+        bool | None, typer.Option("--private/--public", help="Who may see it, on the Hugging Face Hub.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Put a checkpoint on a hub."""
+    """Put a checkpoint on a hub; of what is there already, only what is new travels."""
     import zoo
+    from zoo.hub import plan
 
-    revision = zoo.publish(checkpoint, to, name=name, tag=tag)
-    emit({"name": revision.name, "commit": revision.commit, "tag": tag, "hub": to}, f"published {revision}")
+    if not dry_run:
+        revision = zoo.publish(checkpoint, to, name=name, tag=tag, parent=parent, private=private)
+        emit(
+            {"name": revision.name, "commit": revision.commit, "tag": tag, "hub": to}, f"published {revision}"
+        )
+        return
+    planned = plan(checkpoint, to, name=name)
+    rows = [(each.file, each.size, each.change) for each in planned.files]
+    travel = sum(each.size for each in planned.files if each.change in ("new", "changed"))
+    after = f"after commit {planned.parent[:12]}" if planned.parent else "as a new name"
+    emit(
+        asdict(planned),
+        planned.card.rstrip(),
+        "",
+        table("", ("file", "bytes", "change"), rows),
+        f"{planned.target}, {after}: {travel:,} bytes would travel. Nothing has been changed.",
+    )
 
 
 def pull(
-    name: Annotated[str, typer.Argument(help="[hub:]name[@revision]")],
+    names: Annotated[list[str], typer.Argument(help="[hub:]name[@revision], addresses and globs of them.")],
     to: HubName = "local",
     json: Json = False,
 ) -> None:
-    """Copy a checkpoint to a hub of your own."""
+    """Copy checkpoints to a hub of your own; what was fetched before is not fetched again."""
     import zoo
 
-    revision = zoo.pull(name, to)
-    emit({"name": revision.name, "commit": revision.commit, "hub": to}, f"pulled {revision}")
+    revisions = zoo.pull(names, to, progress=True)
+    emit(
+        [{"name": revision.name, "commit": revision.commit, "hub": to} for revision in revisions],
+        *(f"pulled {revision}" for revision in revisions),
+    )
+
+
+def search(
+    text: Annotated[str, typer.Argument(help="A part of the name.")] = "",
+    hub: Annotated[str, typer.Option(help="An address: hf:// or hf://lab, https://hub.lab.org.")] = "hf://",
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    json: Json = False,
+) -> None:
+    """Checkpoints of the zoo on a hub on the network."""
+    from zoo.hub import open_hub
+    from zoo.hub.huggingface import HuggingFaceHub
+
+    target = open_hub(hub)
+    if isinstance(target, HuggingFaceHub):
+        rows = target.search(text, limit)
+    else:
+        rows = [{"name": f"{target.name}:{name}"} for name in target.names() if text in name][:limit]
+    columns = tuple(rows[0]) if rows else ("name",)
+    emit(rows, table("", columns, [tuple(row.values()) for row in rows]))
+    if not rows:
+        note(f"nothing on {target.where} matches {text!r}")
+
+
+def tag(
+    name: Annotated[str, typer.Argument(help="name[@revision] on the hub.")],
+    tag: Annotated[str, typer.Argument(help="v1, for example; it can never point elsewhere.")],
+    to: HubName = "local",
+    json: Json = False,
+) -> None:
+    """Give a revision a name."""
+    from zoo.hub import Reference, open_hub
+
+    asked = Reference.parse(name)
+    revision = open_hub(to).tag(asked.name, tag, asked.revision)
+    emit({"name": revision.name, "commit": revision.commit, "tag": tag, "hub": to}, f"tagged {revision}")
 
 
 def delete(
     name: Annotated[str, typer.Argument(help="A name on the hub.")],
-    hub: Annotated[str, typer.Option(help="local, or a directory.")] = "local",
+    hub: Annotated[str, typer.Option(help="local, a directory or an address.")] = "local",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
@@ -100,6 +164,6 @@ def delete(
 
     target = open_hub(hub)
     if not yes:
-        typer.confirm(f"Remove {name} and all its revisions from {hub}?", abort=True, err=True)
+        typer.confirm(f"Remove {name} and all its revisions from {target.where}?", abort=True, err=True)
     target.delete(name)
     emit({"deleted": name, "hub": hub}, f"removed {name} from {hub}")

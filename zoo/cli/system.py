@@ -39,7 +39,7 @@ def doctor(json: Json = False) -> None:
         for name in names
     ]
     devices = _devices()
-    hub_rows = [(hub.name, str(hub.root), len(list(hub.names()))) for hub in hubs()]
+    hub_rows = [(hub.name, hub.where, len(list(hub.names()))) for hub in hubs()]
     folders = [(name, str(home() / name), _size(home() / name)) for name in ("runs", "hub", "cache")]
     folders.append(("free space", str(home()), shutil.disk_usage(_existing(home())).free / 1e6))
     broken = [

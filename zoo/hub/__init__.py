@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zoo.hub.lookup import hubs as hubs
     from zoo.hub.lookup import names as names
     from zoo.hub.lookup import open_hub as open_hub
+    from zoo.hub.publish import plan as plan
     from zoo.hub.publish import publish as publish
     from zoo.hub.publish import pull as pull
     from zoo.hub.reference import Reference as Reference
@@ -23,6 +24,7 @@ _VERBS = {
     **dict.fromkeys(("expand", "fetch", "hubs", "names", "open_hub"), "zoo.hub.lookup"),
     "Reference": "zoo.hub.reference",
     "load": "zoo.hub.load",
+    "plan": "zoo.hub.publish",
     "publish": "zoo.hub.publish",
     "pull": "zoo.hub.publish",
     "verify": "zoo.hub.verify",

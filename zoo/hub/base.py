@@ -55,14 +55,22 @@ class Hub(Protocol):
     """
 
     name: str
-    root: Path
+    """How references call it."""
+    where: str
+    """Its folder or address."""
 
     def names(self) -> list[str]: ...
     def resolve(self, name: str, revision: str | None = None) -> Revision: ...
     def fetch(self, name: str, revision: str | None = None) -> CheckpointFolder: ...
     def publish(
-        self, folder: CheckpointFolder, name: str | None = None, tag: str | None = None
+        self,
+        folder: CheckpointFolder,
+        name: str | None = None,
+        tag: str | None = None,
+        *,
+        parent: str | None = None,
     ) -> Revision: ...
+    def contents(self, folder: CheckpointFolder, name: str) -> dict[str, bytes]: ...
     def tag(self, name: str, tag: str, revision: str | None = None) -> Revision: ...
     def delete(self, name: str, revision: str | None = None) -> None: ...
     def tags(self, name: str) -> dict[str, str]: ...
@@ -81,12 +89,22 @@ def check_tag(tag: str) -> None:
         raise HubError(f"{tag!r} {why}, so it cannot be a tag. Take another, for example v1.")
 
 
+def check_parent(name: str, newest: str | None, parent: str | None) -> None:
+    """Whether a name still stands for the commit that is to be followed, where one is given."""
+    if parent is not None and newest != parent:
+        raise HubError(
+            f"somebody else has published {name} in the meantime: it is at {(newest or 'nothing')[:12]} now, "
+            f"and {parent[:12]} was to be followed. Look at what is there, and publish again."
+        )
+
+
 class DirectoryHub:
     """What the two forms share."""
 
     def __init__(self, root: Path, name: str | None = None) -> None:
         self.root = Path(root).expanduser().absolute()
         self.name = name or self.root.name
+        self.where = str(self.root)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r}, name={self.name!r})"
@@ -102,8 +120,8 @@ class DirectoryHub:
         """The checkpoint, whose files are verified as they are read."""
         return CheckpointFolder(self.resolve(name, revision).path)
 
-    def _contents(self, folder: CheckpointFolder, name: str) -> dict[str, bytes]:
-        """The verified files of a checkpoint to be published, with a card if it came without one."""
+    def contents(self, folder: CheckpointFolder, name: str) -> dict[str, bytes]:
+        """The verified files that publishing under a name would put there, the card among them."""
         files = folder.contents()
         if CARD not in files:
             try:

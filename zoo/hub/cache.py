@@ -6,8 +6,8 @@ import hashlib
 import re
 
 from zoo.checkpoints.folder import CheckpointFolder
-from zoo.errors import AmbiguousNameError, HubError, UnknownNameError
-from zoo.hub.base import MAIN, DirectoryHub, Revision, check_tag, commit_of
+from zoo.errors import AmbiguousNameError, HubError, UnknownRevisionError
+from zoo.hub.base import MAIN, DirectoryHub, Revision, check_parent, check_tag, commit_of
 from zoo.hub.reference import check_name, check_revision, is_name
 from zoo.hub.repository import Repository
 from zoo.registry import suggest
@@ -38,7 +38,7 @@ class CacheHub(DirectoryHub):
             commit = begun[0] if begun else None
         if commit is None or not repository.snapshot(commit).is_dir():
             known = [*repository.tags(), *(c[:12] for c in repository.commits())]
-            raise UnknownNameError(
+            raise UnknownRevisionError(
                 f"{name} has no revision {revision or MAIN!r} in the hub {self.name!r}."
                 f"{suggest(revision or '', known)} It has: {', '.join(known[:20])}."
             )
@@ -54,19 +54,28 @@ class CacheHub(DirectoryHub):
         repository = self._repository(name)
         return [self._revision(repository, commit) for commit in repository.commits()]
 
-    def publish(self, folder: CheckpointFolder, name: str | None = None, tag: str | None = None) -> Revision:
+    def publish(
+        self,
+        folder: CheckpointFolder,
+        name: str | None = None,
+        tag: str | None = None,
+        *,
+        parent: str | None = None,
+    ) -> Revision:
         """A new revision, which ``main`` then stands for; the same files again are the same revision.
 
         Raises :class:`CheckpointError` for a damaged checkpoint, :class:`HubError` where ``tag`` stands
-        for other files already or the directory cannot be written. Nothing is half-written then.
+        for other files already, the newest commit is not the ``parent`` that is given, or the directory
+        cannot be written. Nothing is half-written then.
         """
         name = check_name(name or folder.record.name)
         if tag is not None:
             check_tag(tag)
-        files = self._contents(folder, name)
+        files = self.contents(folder, name)
         digests = {file: hashlib.sha256(data).hexdigest() for file, data in files.items()}
         commit, repository = commit_of(digests), self._repository(name)
         with self._failing_clearly(f"publish {name!r}"), repository.locked():
+            check_parent(name, repository.ref(), parent)
             if tag is not None:
                 self._check_free(repository, tag, commit)
             repository.store(commit, files, digests, (MAIN,) if tag is None else (MAIN, tag))

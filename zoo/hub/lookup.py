@@ -1,6 +1,6 @@
 """Where names are looked up: a path, the local hub, the registry that ships, the hubs in ``ZOO_HUBS``.
 
-Nothing here touches the network.
+The network is touched for addresses only, in a name or in ``ZOO_HUBS``.
 """
 
 from __future__ import annotations
@@ -8,14 +8,25 @@ from __future__ import annotations
 import glob as files
 import os
 import re
+import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from zoo.checkpoints.folder import CheckpointFolder
-from zoo.errors import AmbiguousNameError, HubError, OfflineError, UnknownNameError, ZooError, brief
-from zoo.hub.base import Hub
+from zoo.errors import (
+    AmbiguousNameError,
+    HubError,
+    UnknownNameError,
+    UnknownRevisionError,
+    ZooError,
+    ZooWarning,
+    brief,
+)
+from zoo.hub.base import DirectoryHub, Hub
 from zoo.hub.cache import CacheHub
+from zoo.hub.network import has_secret, public
 from zoo.hub.plain import FolderHub
 from zoo.hub.reference import EXAMPLES, MAX_LENGTH, PART, TAIL, Reference, is_path
 from zoo.paths import home, shipped
@@ -38,18 +49,21 @@ def hubs() -> list[Hub]:
         pass  # none ships
     else:
         found.append(FolderHub(registry, REGISTRY, writable=registry.parent.name != "_data"))
-    for entry in filter(None, os.environ.get("ZOO_HUBS", "").split(os.pathsep)):
-        hub = _directory(Path(entry))
+    for entry in _entries(os.environ.get("ZOO_HUBS", "")):
+        hub = _address(*_named(entry)) if "://" in entry else _directory(Path(entry))
         if taken := next((known for known in found if known.name == hub.name), None):
             raise HubError(
-                f"ZOO_HUBS names {hub.root}, but {taken.root} is called {hub.name!r}, too. Rename the folder."
+                f"ZOO_HUBS names {hub.where}, but {taken.where} is called {hub.name!r}, too. Rename the "
+                "folder; of an address, put NAME= before it."
             )
         found.append(hub)
     return found
 
 
 def open_hub(text: str | Path) -> Hub:
-    """The hub of a name, or in a directory, which need not exist yet if it is written as a path.
+    """The hub of a name, at an address, or in a directory, which need not exist yet if written as a path.
+
+    Addresses are ``hf://[organisation]``, ``https://host``, and those of ``fsspec``, such as ``s3://bucket``.
 
     A directory that holds plain checkpoint folders is read as they are; any other gets the
     content-addressed form. Raises :class:`HubError`.
@@ -58,8 +72,8 @@ def open_hub(text: str | Path) -> Hub:
     if isinstance(text, str):
         if found := next((hub for hub in known if hub.name == text), None):
             return found
-        if "://" in text or text == "hf" or text.startswith("hf:"):
-            raise _remote(text)
+        if "://" in text or text in ("hf", "hf:"):
+            return _address(text if "://" in text else "hf://")
         if text == REGISTRY:
             raise HubError("this installation ships no registry. Publish to 'local', or to a directory.")
         if not text or "\0" in text:
@@ -76,13 +90,16 @@ def open_hub(text: str | Path) -> Hub:
 
 
 def names(pattern: str | Iterable[str] = "*") -> list[str]:
-    """Names on any hub that match a glob, or one of several, sorted; ``hub:glob`` asks that hub alone."""
-    asked = hubs()
+    """Names on any hub that match a glob, or one of several, sorted; ``hub:glob`` asks that hub alone.
+
+    Of hubs in ``ZOO_HUBS`` that cannot be reached, a :class:`ZooWarning` says so.
+    """
+    known = hubs()
     if isinstance(pattern, str):
-        hub, colon, rest = pattern.partition(":")
-        if colon:
-            asked, pattern = [_hub(hub, asked)], rest
-    return glob(pattern, sorted({name for hub in asked for name in hub.names()}))
+        hub, rest = _split_pattern(pattern)
+        if hub:
+            return glob(rest, _hub(hub, known).names())
+    return glob(pattern, _names(known))
 
 
 def fetch(reference: str | Path | Reference) -> CheckpointFolder:
@@ -117,21 +134,52 @@ def expand(pattern: str | Path | Reference) -> list[Reference]:
         if not paths:
             raise UnknownNameError(f"no folder that matches {brief(text, 100)} holds a checkpoint.")
         return [Reference.parse(str(Path(path).absolute())) for path in paths]
-    found = _PATTERN.fullmatch(text) if len(text) <= MAX_LENGTH else None
+    hub, rest = _split_pattern(text)
+    found = _PATTERN.fullmatch(rest) if len(text) <= MAX_LENGTH else None
     if found is None:
-        raise UnknownNameError(f"{brief(text, 100)} is no pattern of names. {EXAMPLES}")
+        raise UnknownNameError(f"{brief(public(text), 100)} is no pattern of names. {EXAMPLES}")
     known = hubs()
-    asked = [_hub(found["hub"], known)] if found["hub"] else known
-    matching = glob(found["name"], sorted({name for hub in asked for name in hub.names()}))
+    asked = [_hub(hub, known)] if hub else known
+    every = _names(asked) if hub is None else asked[0].names()
+    matching = glob(found["name"], every)
     if not matching:
-        every = [name for hub in asked for name in hub.names()]
         raise UnknownNameError(
-            f"no checkpoint matches {text!r}; looked in {_where(asked)}."
+            f"no checkpoint matches {public(text)!r}; looked in {_where(asked)}."
             f"{suggest(_MAGIC.sub('', found['name']), every)} See what there is with: zoo list"
         )
-    tail = text[found.end("name") :]
-    prefix = f"{found['hub']}:" if found["hub"] else ""
-    return [each for name in matching for each in _members(Reference.parse(f"{prefix}{name}{tail}"))]
+    tail = rest[found.end("name") :]
+    if hub and "://" in hub:
+        spelled = [f"{hub.rstrip('/') if hub != 'hf://' else 'hf:/'}/{name}{tail}" for name in matching]
+    else:
+        spelled = [f"{hub}:{name}{tail}" if hub else f"{name}{tail}" for name in matching]
+    references = [Reference.parse(each) for each in spelled]
+    return [each for found in references for each in (_members(found) if tail else [found])]
+
+
+def _split_pattern(text: str) -> tuple[str | None, str]:
+    """The hub of a pattern, a name or an address, and the rest."""
+    if "://" not in text:
+        hub, colon, rest = text.rpartition(":")
+        return (hub, rest) if colon else (None, text)
+    magic = _MAGIC.search(text)
+    with suppress(UnknownNameError):  # all members of one checkpoint
+        reference = Reference.parse(text)
+        return reference.hub, str(replace(reference, hub=None))
+    head = text[: magic.start()] if magic else text
+    hub = head.rpartition("/")[0] + ("/" if head.rpartition("/")[0].endswith(":/") else "")
+    return hub, text[len(hub) :].lstrip("/")
+
+
+def _names(asked: list[Hub]) -> list[str]:
+    found: set[str] = set()
+    for hub in asked:
+        try:
+            found.update(hub.names())
+        except HubError as problem:
+            if isinstance(hub, DirectoryHub):
+                raise
+            warnings.warn(f"names on {hub.name} are missing: {problem}", ZooWarning, stacklevel=3)
+    return sorted(found)
 
 
 def _parse(text: str | Path) -> Reference:
@@ -156,20 +204,24 @@ def _find(reference: Reference) -> CheckpointFolder:
         return folder
     known = hubs()
     asked = [_hub(reference.hub, known)] if reference.hub else known
-    problems = []
+    problems: list[ZooError] = []
     for hub in asked:
         try:
             return hub.fetch(reference.name, reference.revision)
+        except (UnknownRevisionError, HubError) as problem:
+            problems.append(problem)
         except UnknownNameError as problem:
-            if reference.name in hub.names():  # so it is the revision that is not there
-                problems.append(str(problem))
+            if not isinstance(hub, DirectoryHub):
+                problems.append(problem)
+    if len(problems) == 1:
+        raise problems[0]
     if problems:
-        raise UnknownNameError("\n".join(problems))
+        raise UnknownNameError("\n".join(map(str, problems)))
     raise UnknownNameError(
         f"there is no checkpoint {reference.name!r}; looked in {_where(asked)}."
-        f"{suggest(reference.name, {name for hub in known for name in hub.names()})} "
+        f"{suggest(reference.name, _names(asked))} "
         f"If there is a spec of it, train it with: zoo train {reference.name}. "
-        "If a directory elsewhere has it, add that to ZOO_HUBS."
+        "If a directory or a server elsewhere has it, add that to ZOO_HUBS."
     )
 
 
@@ -189,12 +241,12 @@ def _check_parts(reference: Reference, folder: CheckpointFolder) -> None:
 
 def _hub(name: str, known: list[Hub]) -> Hub:
     found = next((hub for hub in known if hub.name == name), None)
-    if found is None and name == "hf":
-        raise _remote("hf:")
+    if found is None and ("://" in name or name == "hf"):
+        return _address(name if "://" in name else "hf://")
     if found is None:
         raise UnknownNameError(
             f"there is no hub {name!r}.{suggest(name, [hub.name for hub in known])} "
-            f"There are: {_listed(known)}. Further directories are read from ZOO_HUBS."
+            f"There are: {_listed(known)}. Further directories and addresses are read from ZOO_HUBS."
         )
     return found
 
@@ -206,18 +258,47 @@ def _directory(path: Path) -> CacheHub | FolderHub:
     return FolderHub(root, name) if plain else CacheHub(root, name)
 
 
-def _remote(text: str) -> HubError:
-    command = "hf download NAME --local-dir FOLDER"
-    for variable in ("ZOO_OFFLINE", "HF_HUB_OFFLINE"):
-        if os.environ.get(variable, "").lower() in ("1", "true", "yes", "on"):
-            return OfflineError(
-                f"{text} is on the network, which {variable} switches off. With a network, {command} fetches "
-                "a checkpoint, and ./FOLDER is then its name."
-            )
-    return HubError(
-        f"{text} is on the network, and this version reads and writes directories only. Fetch a checkpoint "
-        f"with: {command}, and use ./FOLDER as its name; or publish to 'local', or to a directory."
+def _address(address: str, name: str | None = None) -> Hub:
+    """The hub at an address. Raises :class:`HubError` for what is none."""
+    if has_secret(address):
+        raise HubError(
+            f"{public(address)} was given with a password or a token in it, which would be seen in logs. Set "
+            "HF_TOKEN or ZOO_TOKEN instead, and give the plain address."
+        )
+    scheme, _, place = address.partition("://")
+    owner = place.strip("/")
+    if scheme == "hf" and (not owner or re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,95}", owner)):
+        from zoo.hub.huggingface import HuggingFaceHub
+
+        return HuggingFaceHub(None, owner, name)
+    if scheme in ("http", "https"):
+        host, _, owner = owner.partition("/")
+        if host and re.fullmatch("(?:[A-Za-z0-9][A-Za-z0-9._-]{0,95})?", owner):
+            from zoo.hub.huggingface import HuggingFaceHub
+
+            return HuggingFaceHub(f"{scheme}://{host}", owner, name)
+    elif scheme != "hf" and re.fullmatch("[a-z][a-z0-9+.-]{0,15}", scheme) and "\0" not in place:
+        from zoo.hub.objects import ObjectHub
+
+        return ObjectHub(address, name)
+    raise HubError(
+        f"{brief(public(address), 100)} is no address of a hub. Addresses look like: hf://lab, "
+        "https://hub.lab.org, s3://bucket/folder."
     )
+
+
+def _entries(text: str) -> list[str]:
+    """The hubs in ``ZOO_HUBS``: between commas, and directories also as in ``PATH``."""
+    listed = [entry.strip() for entry in text.split(",")]
+    return [
+        part for entry in listed for part in ([entry] if "://" in entry else entry.split(os.pathsep)) if part
+    ]
+
+
+def _named(entry: str) -> tuple[str, str | None]:
+    """``name=address`` as address and name."""
+    name, equals, address = entry.partition("=")
+    return (address, name) if equals and re.fullmatch(PART, name) else (entry, None)
 
 
 def _listed(known: list[Hub]) -> str:
@@ -225,7 +306,7 @@ def _listed(known: list[Hub]) -> str:
 
 
 def _where(asked: list[Hub]) -> str:
-    return ", ".join(f"{hub.name} ({hub.root})" for hub in asked)
+    return ", ".join(hub.name if hub.name == hub.where else f"{hub.name} ({hub.where})" for hub in asked)
 
 
 def _members(reference: Reference) -> list[Reference]:

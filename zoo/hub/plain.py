@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from zoo.checkpoints.folder import CARD, CheckpointFolder
-from zoo.errors import HubError, UnknownNameError
-from zoo.hub.base import MAIN, DirectoryHub, Revision, commit_of
+from zoo.errors import HubError, UnknownNameError, UnknownRevisionError
+from zoo.hub.base import MAIN, DirectoryHub, Revision, check_parent, commit_of
 from zoo.hub.reference import check_name, is_name
 from zoo.placing import place, staging
 
@@ -42,7 +42,7 @@ class FolderHub(DirectoryHub):
         if revision not in (None, MAIN) and not (
             len(revision or "") >= 7 and commit.startswith(revision or "")
         ):
-            raise UnknownNameError(
+            raise UnknownRevisionError(
                 f"{name} has no revision {revision!r} in {self.root}, which keeps only the current one, "
                 f"{commit[:12]}. Publish to the hub 'local' to keep several."
             )
@@ -62,19 +62,29 @@ class FolderHub(DirectoryHub):
         """The current one."""
         return [self.resolve(name)]
 
-    def publish(self, folder: CheckpointFolder, name: str | None = None, tag: str | None = None) -> Revision:
+    def publish(
+        self,
+        folder: CheckpointFolder,
+        name: str | None = None,
+        tag: str | None = None,
+        *,
+        parent: str | None = None,
+    ) -> Revision:
         """Put the checkpoint in the place of the one before it.
 
-        Raises :class:`CheckpointError` for a damaged checkpoint, :class:`HubError` for a tag and where
-        the directory cannot be written. Nothing is changed then.
+        Raises :class:`CheckpointError` for a damaged checkpoint, :class:`HubError` for a tag, where the one
+        before is not the ``parent`` that is given, and where the directory cannot be written. Nothing is
+        changed then.
         """
         name = check_name(name or folder.record.name)
         target = self._folder(name)
         self._check_writable()
         if tag is not None:
             self._refuse_tag()
+        if parent is not None:
+            check_parent(name, self.resolve(name).commit if name in self.names() else None, parent)
         with self._failing_clearly(f"publish {name!r}"):
-            place(target, self._contents(folder, name), replace=True)
+            place(target, self.contents(folder, name), replace=True)
         return self.resolve(name)
 
     def tag(self, name: str, tag: str, revision: str | None = None) -> Revision:

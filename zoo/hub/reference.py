@@ -1,4 +1,4 @@
-"""Names of checkpoints: ``[hub:]name[@revision][/member][#step]``, or the path of a folder."""
+"""Names of checkpoints: ``[hub:]name[@revision][/member][#step]``, an address, or the path of a folder."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zoo.errors import UnknownNameError, brief
+from zoo.hub.network import has_secret, public
 
 EXAMPLES = (
     "Names look like: dsa-rnn-flipflop, dsa-rnn-flipflop/3 (a member), dsa-rnn-flipflop#100 (a snapshot), "
-    "dsa-rnn-flipflop@v1 (a revision), local:dsa-rnn-flipflop (a hub), ./runs/checkpoint (a folder)."
+    "dsa-rnn-flipflop@v1 (a revision), local:dsa-rnn-flipflop (a hub), "
+    "hf://lab/dsa-rnn-flipflop (on the Hugging Face Hub), ./runs/checkpoint (a folder)."
 )
 MAX_LENGTH = 4096
 PART = r"[a-z0-9](?:[a-z0-9._-]{0,94}[a-z0-9])?"
@@ -26,6 +28,9 @@ ORGANISATION = rf"{PART}/(?!(?:[0-9]+|\*)(?:[@/\#]|$))"
 _NAME = re.compile(rf"(?:{ORGANISATION})?{PART}")
 _REFERENCE = re.compile(rf"(?:(?P<hub>{PART}):)?(?P<name>(?:{ORGANISATION})?{PART}){TAIL}")
 _PATH_TAIL = re.compile(rf"(?P<path>.+?)(?:/(?P<member>{NUMBER}|\*))?(?:\#(?P<step>{NUMBER}))?", re.DOTALL)
+_ADDRESS = re.compile(rf"(?P<scheme>[a-z][a-z0-9+.-]{{0,15}})://(?P<place>[^#?\s]*?){TAIL}")
+_FOREIGN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
+"""A part of a name on a hub of other people, where capitals are allowed."""
 _FILES = re.compile(r".*\.(?:safetensors|json|pt|pth|ckpt|bin|pkl|pickle|joblib|dill)", re.IGNORECASE)
 
 
@@ -36,7 +41,7 @@ class Reference:
     name: str
     """``dsa-rnn-flipflop`` or ``lab/dsa-rnn-flipflop``; of a path, the name of the folder."""
     hub: str | None = None
-    """Without one, the hubs are asked in turn."""
+    """Its name, or its address; without one, the hubs are asked in turn."""
     revision: str | None = None
     """A tag or (the beginning of) a commit; without one, the newest."""
     member: int | Literal["*"] | None = None
@@ -48,6 +53,8 @@ class Reference:
     def parse(cls, text: str) -> Reference:
         """Raises :class:`UnknownNameError`, saying what is wrong and giving examples."""
         _check_text(text)
+        if "://" in text:
+            return cls._of_address(text)
         if is_path(text):
             return cls._of_path(text)
         found = _REFERENCE.fullmatch(text)
@@ -56,6 +63,22 @@ class Reference:
         return cls(
             found["name"], found["hub"], found["revision"], _member(found["member"]), _step(found["step"])
         )
+
+    @classmethod
+    def _of_address(cls, text: str) -> Reference:
+        if has_secret(text):
+            raise UnknownNameError(
+                f"{public(text)} was given with a password or a token in it, which would be seen in logs. "
+                "Set HF_TOKEN or ZOO_TOKEN instead, and give the plain address."
+            )
+        found = _ADDRESS.fullmatch(text)
+        hub, name = _split_address(found["scheme"], found["place"]) if found else ("", "")
+        if found is None or not hub or not all(_is_foreign(part) for part in name.split("/")):
+            raise UnknownNameError(
+                f"{brief(public(text), 100)} is no address of a checkpoint. They look like: hf://lab/name, "
+                "hf://lab/name@v1/3#100, https://hub.lab.org/lab/name, s3://bucket/folder/name."
+            )
+        return cls(name, hub, found["revision"], _member(found["member"]), _step(found["step"]))
 
     @classmethod
     def _of_path(cls, text: str) -> Reference:
@@ -77,13 +100,30 @@ class Reference:
             text = self.path.as_posix()
             head = text if text == ".." or text.startswith(("/", "../")) else f"./{text}"
         else:
-            head = f"{self.hub}:" if self.hub else ""
+            hub = self.hub or ""
+            head = hub + ("" if not hub or hub.endswith("/") else "/" if "://" in hub else ":")
             head += self.name + (f"@{self.revision}" if self.revision else "")
         return (
             head
             + ("" if self.member is None else f"/{self.member}")
             + ("" if self.step is None else f"#{self.step}")
         )
+
+
+def _split_address(scheme: str, place: str) -> tuple[str, str]:
+    """An address as a hub and a name in it: the last part, and the one before it where hubs have owners."""
+    parts = place.split("/")
+    if scheme in ("http", "https"):
+        return (
+            (f"{scheme}://{parts[0]}", "/".join(parts[1:])) if parts[0] and 2 <= len(parts) <= 3 else ("", "")
+        )
+    if scheme == "hf":
+        return "hf://", place if len(parts) == 2 else ""
+    return (f"{scheme}://{'/'.join(parts[:-1])}", parts[-1]) if len(parts) > 1 else ("", "")
+
+
+def _is_foreign(part: str) -> bool:
+    return bool(_FOREIGN.fullmatch(part)) and not _doubled(part)
 
 
 def is_path(text: str) -> bool:
@@ -137,8 +177,6 @@ def _check_text(text: Any) -> None:
 
 def _why(text: str) -> str:
     """What is wrong with a text that is no reference."""
-    if "://" in text:
-        return "addresses are not read here"
     if odd := next((character for character in text if not character.isascii()), None):
         return f"{odd!r} ({ascii(odd)[1:-1]}) is no plain letter"
     if any(character.isspace() for character in text):

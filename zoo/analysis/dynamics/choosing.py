@@ -17,9 +17,9 @@ from zoo.analysis.dynamics.hankel import Coordinates, delay_coordinates, regress
 from zoo.analysis.dynamics.transport import transport_costs
 from zoo.analysis.items import gather
 from zoo.analysis.observe import observe
-from zoo.analysis.progress import Bars
 from zoo.errors import AnalysisError, GeometryWarning, calling
 from zoo.models.trajectories import Trajectories
+from zoo.progress import Bars
 from zoo.specs.analyses.dynamics import DSASpec
 from zoo.specs.problems import validate
 

@@ -1,4 +1,4 @@
-"""Progress bars of analyses."""
+"""Progress bars of the verbs."""
 
 from __future__ import annotations
 

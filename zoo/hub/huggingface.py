@@ -1,0 +1,480 @@
+"""A hub on the network that speaks the protocol of the Hugging Face Hub: that one, or one by ``zoo serve``.
+
+All requests are made by ``huggingface_hub``, so ``HF_ENDPOINT``, ``HF_TOKEN``, ``HF_HOME`` and
+``HF_HUB_OFFLINE`` mean what they mean elsewhere, and what is fetched lies in the cache that it shares with
+other libraries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.checkpoints.folder import CARD, RECORD, CheckpointFolder
+from zoo.errors import (
+    CheckpointError,
+    HubError,
+    OfflineError,
+    UnknownNameError,
+    UnknownRevisionError,
+    ZooError,
+)
+from zoo.hub.base import MAIN, Revision, check_tag
+from zoo.hub.card import render
+from zoo.hub.front_matter import LIBRARY
+from zoo.hub.network import offline, public, redacted
+from zoo.hub.reference import check_revision
+from zoo.hub.repository import COMMIT, Repository
+from zoo.placing import write_whole
+from zoo.registry import suggest
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+HF = "hf://"
+TOKEN = "ZOO_TOKEN"
+"""The variable with the token for hubs other than that of ``HF_ENDPOINT``, whose token they must not see."""
+
+
+class HuggingFaceHub:
+    """Checkpoints are repositories, ``organisation/name``; revisions are commits; tags are tags.
+
+    Args:
+        endpoint: ``https://host[:port]``; without one, that of ``HF_ENDPOINT``, which is huggingface.co.
+        organisation: Whose repositories are meant where a name has no slash.
+        name: How references call this hub.
+    """
+
+    def __init__(self, endpoint: str | None = None, organisation: str = "", name: str | None = None) -> None:
+        self.endpoint = endpoint and endpoint.rstrip("/")
+        self.organisation = organisation
+        self.where = f"{self.endpoint}/{organisation}".rstrip("/") if endpoint else f"{HF}{organisation}"
+        self.name = name or self.where
+
+    def __repr__(self) -> str:
+        return f"HuggingFaceHub({self.where!r})"
+
+    @cached_property
+    def api(self) -> HfApi:
+        import huggingface_hub
+        from huggingface_hub import constants
+
+        from zoo import __version__
+
+        endpoint = self.endpoint or constants.ENDPOINT
+        ours = endpoint != constants.ENDPOINT
+        token = (os.environ.get(TOKEN) or False) if ours else None  # None: as huggingface_hub finds it
+        return huggingface_hub.HfApi(endpoint, token=token, library_name=LIBRARY, library_version=__version__)
+
+    def names(self) -> list[str]:
+        """Repositories with our tag: of the organisation, without its name, or else all."""
+        with self._failing_clearly("list the names"):
+            found = self.api.list_models(author=self.organisation or None, filter=LIBRARY)
+            return sorted(model.id.removeprefix(f"{self.organisation}/") for model in found)
+
+    def search(self, text: str = "", limit: int = 50) -> list[dict[str, Any]]:
+        """Checkpoints whose name matches a text: name, tags, downloads, likes and last change of each."""
+        with self._failing_clearly(f"search for {text!r}"):
+            found = self.api.list_models(
+                author=self.organisation or None, filter=LIBRARY, search=text or None, limit=limit, full=True
+            )
+            return [
+                {
+                    "name": f"{HF if self.endpoint is None else self.where + '/'}{model.id}",
+                    "tags": [tag for tag in model.tags or () if ":" not in tag and tag != LIBRARY],
+                    "private": bool(model.private),
+                    "changed": model.last_modified.date().isoformat() if model.last_modified else "",
+                }
+                for model in found
+            ]
+
+    def resolve(self, name: str, revision: str | None = None) -> Revision:
+        """``revision`` is a tag, a commit or its first digits (7 or more); without one, the newest.
+
+        Raises :class:`UnknownNameError`, :class:`OfflineError` where it is not cached either.
+        """
+        commit = self._commit(name, revision)
+        known = {} if offline() else self.tags(name)
+        return self._revision(name, commit, tuple(tag for tag, at in known.items() if at == commit))
+
+    def fetch(self, name: str, revision: str | None = None) -> CheckpointFolder:
+        """The checkpoint, each file of which is fetched when it is asked for, and verified.
+
+        Raises :class:`UnknownNameError` besides for a repository that is no checkpoint of the zoo.
+        """
+        folder = self._folder(name, self._commit(name, revision))
+        if not folder.has(RECORD):
+            raise UnknownNameError(
+                f"{self._spelled(name)} is no checkpoint of the zoo: it has no {RECORD}. See which are with: "
+                f"zoo search --hub {self.where}"
+            )
+        return folder
+
+    def tags(self, name: str) -> dict[str, str]:
+        """Tag → commit."""
+        with self._failing_clearly("list the tags", name):
+            return {ref.name: ref.target_commit for ref in self.api.list_repo_refs(self._id(name)).tags}
+
+    def revisions(self, name: str) -> list[Revision]:
+        """All commits, the latest first."""
+        tags = self.tags(name)
+        with self._failing_clearly("list the revisions", name):
+            commits = [commit.commit_id for commit in self.api.list_repo_commits(self._id(name))]
+        return [self._revision(name, c, tuple(t for t, at in tags.items() if at == c)) for c in commits]
+
+    def publish(
+        self,
+        folder: CheckpointFolder,
+        name: str | None = None,
+        tag: str | None = None,
+        *,
+        parent: str | None = None,
+        private: bool | None = None,
+    ) -> Revision:
+        """A commit with the files of a checkpoint, of which those that are new travel.
+
+        Files that the commit before lists and this one does not are removed; anything else in the repository
+        stays, and so does text on its card that people wrote. ``parent`` is the commit that is to be followed
+        (the newest, without one): should somebody else publish first, nothing is changed.
+
+        Raises :class:`CheckpointError` for a damaged checkpoint, :class:`HubError` where the hub refuses,
+        ``tag`` stands for other files or another commit came first, :class:`OfflineError`.
+        """
+        if tag is not None:
+            check_tag(tag)
+        id = self._own_id(name or folder.record.name)
+        name = id.removeprefix(f"{self.organisation}/")
+        _ = folder.record  # before anything is made for it
+        with self._failing_clearly("publish", name):
+            self.api.create_repo(id, private=private, exist_ok=True)
+        tags, head = self.tags(name), self._head(id)
+        before = self._before(name, head)
+        files = self._contents(folder, name, before)
+        gone = set(before.record.files if before else ()) - files.keys()
+        changed = self._changed(id, head, files)
+        if tag in tags and (tags[tag] != head or changed or gone):
+            raise HubError(
+                f"{self._spelled(name)}@{tag} already stands for {tags[tag][:12]}, and a tag never moves. "
+                "Take another tag."
+            )
+        commit = head
+        if changed or gone:
+            commit = self._send(id, {file: files[file] for file in changed}, gone, parent or head)
+        if tag is not None and tag not in tags:
+            with self._failing_clearly(f"set the tag {tag} on", name):
+                self.api.create_tag(id, tag=tag, revision=commit)
+        return self._revision(name, commit, (tag,) if tag else ())
+
+    def contents(self, folder: CheckpointFolder, name: str) -> dict[str, bytes]:
+        """The verified files that publishing under a name would put there, the card among them."""
+        name = self._own_id(name).removeprefix(f"{self.organisation}/")
+        try:
+            before = self._before(name, self._commit(name, None))
+        except UnknownNameError:
+            before = None
+        return self._contents(folder, name, before)
+
+    def tag(self, name: str, tag: str, revision: str | None = None) -> Revision:
+        """Name a revision. Raises :class:`HubError` where the tag stands for another one."""
+        check_tag(tag)
+        found = self.resolve(name, revision)
+        taken = self.tags(name).get(tag)
+        if taken not in (None, found.commit):
+            raise HubError(
+                f"{self._spelled(name)}@{tag} already stands for {str(taken)[:12]}, and a tag never moves. "
+                f"Take another tag for {found.commit[:12]}."
+            )
+        if taken is None:
+            with self._failing_clearly(f"set the tag {tag} on", name):
+                self.api.create_tag(self._id(name), tag=tag, revision=found.commit)
+        return self._revision(name, found.commit, (*found.tags, tag))
+
+    def delete(self, name: str, revision: str | None = None) -> None:
+        """Remove a repository, for good. Raises :class:`HubError` for one revision, which such hubs keep."""
+        if revision is not None:
+            raise HubError(
+                f"{self.where} keeps every commit of {name}, so {revision} alone cannot be removed. "
+                f"Publish another revision, or delete the whole of {name}."
+            )
+        with self._failing_clearly("delete", name):
+            self.api.delete_repo(self._id(name))
+
+    def _id(self, name: str) -> str:
+        return f"{self.organisation}/{name}" if self.organisation and "/" not in name else name
+
+    def _own_id(self, name: str) -> str:
+        """The repository to publish to: without an organisation, one's own."""
+        if "/" in self._id(name):
+            return self._id(name)
+        with self._failing_clearly("see whose token this is"):
+            return f"{self.api.whoami()['name']}/{name}"
+
+    def _spelled(self, name: str) -> str:
+        return f"{HF if self.endpoint is None else self.endpoint + '/'}{self._id(name)}"
+
+    def _revision(self, name: str, commit: str, tags: tuple[str, ...]) -> Revision:
+        return Revision(self.name, name, commit, tags, self._repository(name).snapshot(commit))
+
+    def _repository(self, name: str) -> Repository:
+        """Where ``huggingface_hub`` caches a repository: of the usual endpoint, and of others apart."""
+        from huggingface_hub import constants
+
+        cache = Path(constants.HF_HUB_CACHE)
+        if self.endpoint not in (None, constants.ENDPOINT):
+            cache = cache / "endpoints" / hashlib.sha256(str(self.endpoint).encode()).hexdigest()[:16]
+        return Repository(cache, self._id(name))
+
+    def _commit(self, name: str, revision: str | None) -> str:
+        asked = MAIN if revision is None else check_revision(revision)
+        repository = self._repository(name)
+        if COMMIT.fullmatch(asked) and (repository.snapshot(asked) / RECORD).exists():
+            return asked
+        if variable := offline():
+            if found := _cached(repository, asked):
+                return found
+            raise OfflineError(
+                f"{self._spelled(name)} ({asked}) is not on this machine, and {variable} switches the "
+                f"network off. With a network, fetch it with: zoo pull {self._spelled(name)}"
+            )
+        try:
+            with self._failing_clearly("find", name, asked):
+                commit = self._head(self._id(name), asked)
+        except UnreachableError:
+            found = _cached(repository, asked)
+            if found is None:
+                raise
+            logging.getLogger(__name__).warning(
+                "%s cannot be reached; taking %s as it was fetched last (%s).", self.where, name, found[:12]
+            )
+            return found
+        if not commit.startswith(asked):
+            with suppress(OSError, HubError):
+                if repository.ref(asked) != commit:
+                    write_whole(repository.path / "refs" / asked, commit)
+        return commit
+
+    def _head(self, id: str, revision: str = MAIN) -> str:
+        from huggingface_hub.errors import RevisionNotFoundError
+
+        with self._failing_clearly("find", id, revision):
+            try:
+                return str(self.api.model_info(id, revision=revision, timeout=30).sha)
+            except RevisionNotFoundError:
+                if not re.fullmatch("[0-9a-f]{7,39}", revision):
+                    raise
+                commits = [commit.commit_id for commit in self.api.list_repo_commits(id)]
+                begun = [commit for commit in commits if commit.startswith(revision)]
+                if len(begun) != 1:
+                    raise
+                return str(begun[0])
+
+    def _folder(self, name: str, commit: str) -> CheckpointFolder:
+        repository = self._repository(name)
+
+        def bring(file: str) -> bool:
+            from huggingface_hub.errors import RemoteEntryNotFoundError
+
+            what = f"{file} of {self._spelled(name)}"
+            if variable := offline():
+                raise OfflineError(
+                    f"{what} is not on this machine, and {variable} switches the network off. "
+                    f"With a network, fetch it with: zoo pull {self._spelled(name)}"
+                )
+            with self._failing_clearly(f"fetch {file} of", name, commit):
+                try:
+                    found = self.api.hf_hub_download(
+                        self._id(name), file, revision=commit, cache_dir=repository.root, tqdm_class=_quiet()
+                    )
+                except RemoteEntryNotFoundError:
+                    return False
+            _check_content(Path(found), what)
+            return True
+
+        return CheckpointFolder(repository.snapshot(commit), bring)
+
+    def _before(self, name: str, head: str) -> CheckpointFolder | None:
+        """The checkpoint that is to be followed, where there is one that can be read."""
+        folder = self._folder(name, head)
+        try:
+            _ = folder.record
+        except OfflineError:
+            raise
+        except CheckpointError:
+            return None
+        return folder
+
+    def _contents(
+        self, folder: CheckpointFolder, name: str, before: CheckpointFolder | None
+    ) -> dict[str, bytes]:
+        """With what people wrote on the card: on ours, if there is anything, or else on the hub's."""
+        files = folder.contents()
+        text = files[CARD].decode("utf-8", "replace") if CARD in files else None
+        if before is not None and before.has(CARD) and not (text and by_hand(text)):
+            text = before.read(CARD).decode("utf-8", "replace")
+        card = render(folder.record, folder.experiment, text, reference=self._spelled(name))
+        return files | {CARD: card.encode()}
+
+    def _changed(self, id: str, head: str, files: dict[str, bytes]) -> set[str]:
+        """Files that the hub does not have, or has otherwise."""
+        from huggingface_hub.hf_api import RepoFile
+
+        with self._failing_clearly("list the files of", id):
+            there = {f.path: f for f in self.api.list_repo_tree(id, revision=head) if isinstance(f, RepoFile)}
+        return {
+            file
+            for file, data in files.items()
+            if file not in there
+            or not {there[file].blob_id, getattr(there[file].lfs, "sha256", "")}.intersection(
+                _addresses(data)
+            )
+        }
+
+    def _send(self, id: str, files: dict[str, bytes], gone: set[str], parent: str) -> str:
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+        operations: list[Any] = [CommitOperationAdd(file, data) for file, data in sorted(files.items())]
+        operations += [CommitOperationDelete(file) for file in sorted(gone)]
+        try:
+            with self._failing_clearly("publish", id):
+                done = self.api.create_commit(
+                    id, operations, commit_message=f"{len(files)} files by {LIBRARY}", parent_commit=parent
+                )
+                return str(done.oid)
+        except UnreachableError:  # perhaps after it had done what we asked for
+            with suppress(ZooError):
+                head = self._head(id)
+                if head != parent and not self._changed(id, head, files):
+                    return head
+            raise
+
+    @contextmanager
+    def _failing_clearly(self, what: str, name: str = "", revision: str = "") -> Iterator[None]:
+        """Failures of the library, the hub and the wire, each as one of ours."""
+        try:
+            yield
+        except ZooError:
+            raise
+        except Exception as problem:
+            raise self._explained(problem, what, name, revision) from problem
+
+    def _explained(self, problem: Exception, what: str, name: str, revision: str) -> Exception:
+        from httpx2 import HTTPError, InvalidURL
+        from huggingface_hub import errors
+
+        where, id = public(self.endpoint or self.api.endpoint), self._spelled(name) if name else ""
+        doing = f"cannot {what} {id}".rstrip() + f" on {where}"
+        status = getattr(getattr(problem, "response", None), "status_code", 0)
+        if isinstance(problem, errors.GatedRepoError):
+            return HubError(
+                f"{doing}: its owner gives access on request. Ask for it at {where}/{self._id(name)}."
+            )
+        if isinstance(problem, errors.RepositoryNotFoundError) and status != 401:
+            return UnknownNameError(
+                f"there is no {id} that this token may see. Check the name; for a private one, "
+                f"{self._login()}"
+            )
+        if isinstance(problem, errors.RevisionNotFoundError):
+            known: list[str] = []
+            with suppress(ZooError):
+                known = sorted(self.tags(name))
+            return UnknownRevisionError(
+                f"{id} has no revision {revision!r}.{suggest(revision, known)} "
+                f"It has: {', '.join([MAIN, *known][:20])}, or give a commit."
+            )
+        if isinstance(problem, errors.HFValidationError):
+            return UnknownNameError(f"{id} cannot be the name of a repository: {redacted(str(problem))}")
+        if status in (401, 403) or isinstance(problem, errors.LocalTokenNotFoundError):
+            reason = "no token, or one that is not valid" if status != 403 else "this token may not do that"
+            return HubError(f"{doing}: {reason}. {self._login().capitalize()}")
+        if status == 412 or status == 409:
+            return HubError(
+                f"{doing}: somebody else has published in the meantime. Look at what is there with "
+                f"'zoo show {id}', and publish again. Nothing was changed."
+            )
+        if status == 413:
+            return HubError(f"{doing}: it is larger than this hub takes.")
+        if isinstance(problem, errors.OfflineModeIsEnabled):
+            return OfflineError(f"{doing}: HF_HUB_OFFLINE switches the network off. Unset it, and try again.")
+        if status == 429 or status >= 500:
+            return UnreachableError(f"{doing}: it answers {status} ({_said(problem)}). Try again later.")
+        if (
+            isinstance(problem, (HTTPError, errors.LocalEntryNotFoundError, OSError, InvalidURL))
+            and not status
+        ):
+            return UnreachableError(
+                f"{doing}: {_said(problem)}. Check the address and the network, and try again; what has been "
+                "fetched is kept."
+            )
+        return HubError(f"{doing}: {_said(problem)}.")
+
+    def _login(self) -> str:
+        if self.endpoint is None:
+            return "log in with 'hf auth login', or set HF_TOKEN."
+        return f"ask whoever runs that hub for a token, and set {TOKEN}."
+
+
+class UnreachableError(HubError):
+    """A hub does not answer, or not in a way that can be understood."""
+
+
+def by_hand(card: str) -> str:
+    """What people wrote on a card: what is neither front matter nor between the marks."""
+    from zoo.hub.card import BEGIN, END
+
+    body = re.sub(r"\A---\r?\n.*?^---[ \t]*$", "", card, count=1, flags=re.DOTALL | re.MULTILINE)
+    before, found, rest = body.partition(BEGIN)
+    return (before + rest.partition(END)[2] if found else body).strip()
+
+
+def _said(problem: Exception) -> str:
+    return redacted(f"{type(problem).__name__}: {problem}")[:300].rstrip(".")
+
+
+def _addresses(data: bytes) -> tuple[str, str]:
+    """What a hub calls a file by its content: SHA-256, or the name of a git blob."""
+    blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False)
+    return hashlib.sha256(data).hexdigest(), blob.hexdigest()
+
+
+def _check_content(link: Path, what: str) -> None:
+    """Whether a fetched file is what its name in the cache says; if not, it does not stay there."""
+    blob = Path(os.path.abspath(link.parent / os.readlink(link))) if link.is_symlink() else link
+    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", blob.name):
+        return  # no address: the record will tell
+    if blob.name not in _addresses(link.read_bytes()):
+        link.unlink(missing_ok=True)
+        blob.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{what} did not arrive as the hub describes it ({blob.name[:12]}…). Fetch it again."
+        )
+
+
+def _cached(repository: Repository, revision: str) -> str | None:
+    """The commit that a revision stood for when it was last asked, if that was fetched."""
+    with suppress(HubError):
+        commit = repository.ref(revision)
+        if commit and (repository.snapshot(commit) / RECORD).exists():
+            return commit
+    fetched = [known for known in repository.commits() if (repository.snapshot(known) / RECORD).exists()]
+    begun = [
+        known for known in fetched if re.fullmatch("[0-9a-f]{7,40}", revision) and known.startswith(revision)
+    ]
+    return begun[0] if len(begun) == 1 else None
+
+
+def _quiet() -> Any:
+    """No bar for each of many small files: whoever fetches many shows one for all."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Quiet(tqdm):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **{**options, "disable": True})
+
+    return Quiet

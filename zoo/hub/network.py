@@ -1,0 +1,43 @@
+"""What all hubs on the network have in common: switching them off, and addresses that give nothing away."""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import urlsplit
+
+OFF = ("ZOO_OFFLINE", "HF_HUB_OFFLINE")
+_SECRET = re.compile(r"\b(hf|zoo)_[A-Za-z0-9_-]{8,}")
+
+
+def offline() -> str | None:
+    """The variable that switches the network off, if one does."""
+    return next(
+        (name for name in OFF if os.environ.get(name, "").lower() in ("1", "true", "yes", "on")), None
+    )
+
+
+def public(address: str) -> str:
+    """An address as it may be shown: without a user, a password, a query or a token."""
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return _SECRET.sub(r"\1_…", address)
+    place, slash, path = rest.partition("?")[0].partition("/")
+    return _SECRET.sub(r"\1_…", f"{scheme}://{place.rpartition('@')[2]}{slash}{path}")
+
+
+def redacted(text: str) -> str:
+    """A message of a library, on one line and without tokens or passwords in addresses."""
+    text = re.sub(
+        r"[a-z][a-z0-9+.-]*://[^\s'\"<>()]+", lambda found: public(found[0]), " ".join(text.split())
+    )
+    return _SECRET.sub(r"\1_…", text)
+
+
+def has_secret(address: str) -> bool:
+    """Whether an address carries a password or a token."""
+    try:
+        parts = urlsplit(address)
+        return bool(parts.password or parts.query or _SECRET.search(address))
+    except ValueError:
+        return True
