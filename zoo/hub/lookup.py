@@ -134,6 +134,8 @@ def expand(pattern: str | Path | Reference) -> list[Reference]:
         if not paths:
             raise UnknownNameError(f"no folder that matches {brief(text, 100)} holds a checkpoint.")
         return [Reference.parse(str(Path(path).absolute())) for path in paths]
+    if "://" in text and has_secret(text):
+        Reference.parse(text)  # which says so
     hub, rest = _split_pattern(text)
     found = _PATTERN.fullmatch(rest) if len(text) <= MAX_LENGTH else None
     if found is None:
@@ -219,7 +221,7 @@ def _find(reference: Reference) -> CheckpointFolder:
         raise UnknownNameError("\n".join(map(str, problems)))
     raise UnknownNameError(
         f"there is no checkpoint {reference.name!r}; looked in {_where(asked)}."
-        f"{suggest(reference.name, _names(asked))} "
+        f"{suggest(reference.name, _names([hub for hub in known if isinstance(hub, DirectoryHub)]))} "
         f"If there is a spec of it, train it with: zoo train {reference.name}. "
         "If a directory or a server elsewhere has it, add that to ZOO_HUBS."
     )

@@ -38,6 +38,6 @@ def has_secret(address: str) -> bool:
     """Whether an address carries a password or a token."""
     try:
         parts = urlsplit(address)
-        return bool(parts.password or parts.query or _SECRET.search(address))
+        return bool(parts.password or "=" in parts.query or _SECRET.search(address))
     except ValueError:
         return True
