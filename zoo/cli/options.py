@@ -8,4 +8,6 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Output for programs.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")]
-HubName = Annotated[str, typer.Option("--to", help="local, or a directory.")]
+HubName = Annotated[
+    str, typer.Option("--to", help="local, a directory or an address: hf://lab, https://hub.lab.org.")
+]

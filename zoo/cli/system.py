@@ -6,12 +6,16 @@ import os
 import platform
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from zoo.cli.options import Json
 from zoo.cli.output import emit, table
+from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    from zoo.hub.base import Hub
 
 LIBRARIES = {
     "core": ("torch", "lightning", "pydantic", "omegaconf", "numpy", "safetensors", "huggingface_hub"),
@@ -19,6 +23,7 @@ LIBRARIES = {
     "viz": ("matplotlib",),
     "track": ("tensorboardX",),
 }
+HUGGING_FACE = ("HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN", "HF_TOKEN_PATH")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,6 +34,8 @@ def doctor(json: Json = False) -> None:
     """Versions, devices, hubs and folders: what to send with a bug report."""
     from zoo import __version__, registry
     from zoo.hub import hubs
+    from zoo.hub.caches import places
+    from zoo.hub.network import redacted
     from zoo.paths import home, shipped
     from zoo.training.provenance import installed
 
@@ -39,32 +46,50 @@ def doctor(json: Json = False) -> None:
         for name in names
     ]
     devices = _devices()
-    hub_rows = [(hub.name, hub.where, len(list(hub.names()))) for hub in hubs()]
+    hub_rows = [(hub.name, hub.where, _count(hub)) for hub in hubs()]
+    cache_rows = [(name, str(path), _size(path), holds) for name, (path, holds) in places().items()]
     folders = [(name, str(home() / name), _size(home() / name)) for name in ("runs", "hub", "cache")]
     folders.append(("free space", str(home()), shutil.disk_usage(_existing(home())).free / 1e6))
     broken = [
         (f"{p.family}.{p.kind}", p.distribution, p.error) for p in registry.plugins(load=True) if p.error
     ]
     settings = {
-        key: os.environ[key]
-        for key in sorted(os.environ)
-        if key.startswith("ZOO_") or key == "HF_HUB_OFFLINE"
+        key: "set, and not shown" if "TOKEN" in key and "PATH" not in key else redacted(value)
+        for key, value in sorted(os.environ.items())
+        if key.startswith("ZOO_") or key in HUGGING_FACE
     }
     data: dict[str, Any] = {
         "versions": {name: version for name, version, _ in versions},
         "devices": devices,
         "settings": settings,
     }
-    data |= {"hubs": hub_rows, "folders": folders, "broken_plugins": broken, "specs": str(shipped("specs"))}
+    data |= {
+        "hubs": hub_rows,
+        "caches": cache_rows,
+        "folders": folders,
+        "broken_plugins": broken,
+        "specs": str(shipped("specs")),
+    }
     emit(
         data,
         table("versions", ("package", "version", "extra"), versions),
         table("devices", ("device", "name"), devices),
         table("hubs", ("hub", "where", "checkpoints"), hub_rows),
         table("folders", ("folder", "where", "MB"), folders),
+        table("caches", ("cache", "where", "MB", "holds"), cache_rows),
+        "What is cached can be fetched or computed again; see it with 'zoo cache list', remove it with "
+        "'zoo cache prune'.",
         *([table("broken plugins", ("kind", "from", "error"), broken)] if broken else []),
         *([table("settings", ("variable", "value"), list(settings.items()))] if settings else []),
     )
+
+
+def _count(hub: Hub) -> int | str:
+    """How many checkpoints a hub has, or why that cannot be said."""
+    try:
+        return len(hub.names())
+    except ZooError as problem:
+        return str(problem)
 
 
 def _devices() -> list[tuple[str, str]]:
