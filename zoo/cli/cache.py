@@ -33,7 +33,7 @@ def list_(json: Json = False) -> None:
         [dict(zip(columns, row, strict=True)) for row in rows],
         table("caches", ("cache", "where", "holds"), folders),
         table("", columns, rows),
-        f"{sum(row[2] for row in rows):.1f} MB in all. Remove what you do not need with: zoo cache prune --days 30",
+        f"{sum(row[2] for row in rows):.1f} MB in all. Remove what is not needed with: zoo cache prune",
     )
 
 

@@ -1,4 +1,4 @@
-"""What was fetched or computed and could be again: where it lies, how large it is, and how to be rid of it."""
+"""What was fetched or computed and could be again: where it lies, its size, and how to be rid of it."""
 
 from __future__ import annotations
 
