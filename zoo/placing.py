@@ -83,14 +83,17 @@ def sweep(parent: Path) -> bool:
     return found
 
 
-def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write a file of which a reader sees all, or what was there before; on the disk when this returns."""
+def write_whole(path: Path, content: str | bytes, mode: int = 0o666) -> Path:
+    """Write a file of which a reader sees all, or what was there before; on the disk when this returns.
+
+    ``mode`` is who may read and write it, less what the system's umask takes away.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name[:100]}.{os.getpid()}{UNFINISHED}")
     try:
         with suppress(FileNotFoundError):  # of a killed process that had our number
             new.unlink()
-        write_new(new, content.encode() if isinstance(content, str) else content)
+        write_new(new, content.encode() if isinstance(content, str) else content, mode)
         os.replace(new, path)
     except BaseException:
         new.unlink(missing_ok=True)
@@ -98,9 +101,9 @@ def write_whole(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def write_new(path: Path, data: bytes) -> None:
+def write_new(path: Path, data: bytes, mode: int = 0o666) -> None:
     """A new file, on the disk when this returns. Raises :class:`FileExistsError` where there is one."""
-    with open(path, "xb") as stream:
+    with open(path, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())

@@ -6,8 +6,9 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from safetensors.numpy import save
 from zoo.checkpoints.folder import CheckpointFolder, write
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.record import Record
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 Make = Callable[..., CheckpointFolder]
 
@@ -120,3 +124,54 @@ def make(tmp_path: Path) -> Make:
     """``make("tiny", seed=1)`` gives a checkpoint folder; the same arguments, the same bytes."""
     made = iter(range(1000))
     return lambda name="tiny", **options: _fabricate(tmp_path / f"made-{next(made)}", name, **options)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A hub that is served on this machine."""
+
+    url: str
+    root: Path
+    """The folder, which is a local hub as well."""
+    token: str
+    """Of ``lab``, who may write everywhere."""
+
+    def add_token(
+        self, name: str, *, write: bool = True, admin: bool = False, organisations: tuple[str, ...] = ()
+    ) -> str:
+        """The secret of another token."""
+        from zoo.hub.server import tokens
+
+        return tokens.add(self.root, name, write=write, admin=admin, organisations=organisations)
+
+    def client(self, token: str | bool | None = None) -> HfApi:
+        """The real client; ``False`` is one without a token."""
+        from huggingface_hub import HfApi
+
+        return HfApi(endpoint=self.url, token=self.token if token is None else token)
+
+
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the Hub's client use the network, which here is this machine, quietly and without delays."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_UPDATE_CHECK", True, raising=False)
+    disable_progress_bars()
+    yield
+    enable_progress_bars()
+
+
+@pytest.fixture
+def served(memory: Path, online: None) -> Iterator[Served]:
+    """An empty hub of this test's own, read and write, over the real server."""
+    from zoo.hub.server import tokens
+    from zoo.hub.server.running import serving
+
+    root = memory / "served"
+    token = tokens.add(root, "lab", write=True, admin=True, organisations=())
+    with serving(root) as url:
+        yield Served(url, root, token)

@@ -8,6 +8,7 @@ no links, snapshots hold the files themselves. Whoever is killed, a reader sees 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -42,7 +43,12 @@ class Repository:
         with suppress(FileNotFoundError):
             for entry in os.scandir(root):
                 if entry.name.startswith(PREFIX) and os.path.isfile(f"{entry.path}/refs/{MAIN}"):
-                    yield entry.name.removeprefix(PREFIX).replace("--", "/")
+                    yield Repository.name_of(Path(entry.path))
+
+    @staticmethod
+    def name_of(path: Path) -> str:
+        """The name of the repository in a folder."""
+        return path.name.removeprefix(PREFIX).replace("--", "/")
 
     @property
     def exists(self) -> bool:
@@ -82,6 +88,10 @@ class Repository:
         top = self.snapshot(commit)
         found = [Path(folder, name) for folder, _, names in os.walk(top) for name in names]
         return {path.relative_to(top).as_posix(): path for path in sorted(found)}
+
+    def digests(self, commit: str) -> dict[str, str]:
+        """The SHA-256 of each file of a commit: what the name of its blob says, or else what it holds."""
+        return {file: _digest(path) for file, path in self.files(commit).items()}
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -126,6 +136,16 @@ class Repository:
         """For the lock's holder."""
         with staging(self.path, "ref") as stage:
             self._set_refs(stage, commit, (name,))
+
+    def remove_ref(self, name: str) -> None:
+        """Of a tag; the commit stays. For the lock's holder."""
+        (self.path / "refs" / name).unlink(missing_ok=True)
+        flush(self.path / "refs")
+
+    def move(self, other: Repository) -> None:
+        """Everything, to a name that nothing is stored under. For the holder of both locks."""
+        os.rename(self.path, other.path)
+        flush(self.root)
 
     def remove(self, commit: str) -> None:
         """A commit and its tags; ``main`` then stands for the latest left. For the lock's holder."""
@@ -218,6 +238,14 @@ def _write(path: Path, source: Source) -> None:
         shutil.copyfileobj(reader, writer, 2**20)
         writer.flush()
         os.fsync(writer.fileno())
+
+
+def _digest(path: Path) -> str:
+    name = os.path.basename(os.readlink(path)) if path.is_symlink() else ""
+    if re.fullmatch("[0-9a-f]{64}", name):
+        return name
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _is(path: Path, source: Source) -> bool:

@@ -1,0 +1,93 @@
+"""What the storage itself does not say of a repository: whether it is private, and who committed what, when.
+
+One JSON file beside the storage, always written whole. Without it a repository is public. Where it is
+damaged, the repository counts as private and its commits have no titles; all else works as before.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from zoo.checkpoints.folder import parse_json
+from zoo.hub.repository import Repository
+from zoo.placing import write_whole
+
+FILE = "about.json"
+MAX = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is said of a commit."""
+
+    title: str
+    message: str
+    author: str
+    date: str
+    """ISO 8601, UTC."""
+
+
+@dataclass(frozen=True)
+class About:
+    private: bool = False
+    created: str = ""
+    notes: dict[str, Note] = field(default_factory=dict)
+    """By commit."""
+
+    def noted(self, commit: str, note: Note) -> About:
+        return replace(self, notes={**self.notes, commit: note})
+
+
+def now() -> str:
+    return stamp(datetime.now(UTC).timestamp())
+
+
+def stamp(seconds: float) -> str:
+    """A time as the client reads it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def where(repository: Repository) -> Path:
+    return repository.path / FILE
+
+
+def read(repository: Repository) -> About:
+    """Never raises because of what the file says."""
+    try:
+        with open(where(repository), "rb") as stream:
+            found = parse_json(stream.read(MAX))
+        return About(bool(found["private"]), _text(found.get("created")), _notes(found.get("commits")))
+    except FileNotFoundError:
+        return About()
+    except (OSError, ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        return About(private=True)
+
+
+def write(repository: Repository, about: About) -> None:
+    """For the holder of the repository's lock; commits that are no more are forgotten."""
+    kept = {commit: about.notes[commit] for commit in repository.commits() if commit in about.notes}
+    document = {
+        "private": about.private,
+        "created": about.created,
+        "commits": {commit: vars(note) for commit, note in kept.items()},
+    }
+    write_whole(where(repository), json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def _notes(found: Any) -> dict[str, Note]:
+    if not isinstance(found, dict):
+        return {}
+    fields = ("title", "message", "author", "date")
+    return {
+        commit: Note(*(_text(note.get(name)) for name in fields))
+        for commit, note in found.items()
+        if isinstance(note, dict)
+    }
+
+
+def _text(found: Any) -> str:
+    return found if isinstance(found, str) else ""

@@ -1,0 +1,51 @@
+"""What a server works with: the repositories, who may use them, the limits, and where writing happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+
+from zoo.hub.server.access import Gate
+from zoo.hub.server.limits import Limits
+from zoo.hub.server.remembering import Remembered
+from zoo.hub.server.shelf import Revision, Shelf
+
+T = TypeVar("T")
+
+
+class Hub:
+    """One served folder."""
+
+    def __init__(self, root: Path, private: bool = False, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.shelf = Shelf(root)
+        self.gate = Gate(self.shelf, private)
+        self.described: Remembered[Any] = Remembered(5_000)
+        """What is told of revisions, ready to be sent."""
+        self._writers = anyio.CapacityLimiter(self.limits.writers)
+
+    async def write(self, act: Callable[[], T]) -> T:
+        """In a thread of its own; those beyond the limit wait, and reading goes on meanwhile."""
+        return await run_sync(act, limiter=self._writers)
+
+
+def hub_of(request: Request) -> Hub:
+    found: Hub = request.scope["hub"]
+    return found
+
+
+def revision_of(request: Request, revision: str | None = None) -> Revision:
+    """The revision that a request is about. Raises :class:`RefusedError` for what it may not read."""
+    hub, parameters = hub_of(request), request.path_params
+    repository = hub.gate.readable(request, parameters["repo"])
+    return hub.shelf.revision(repository, revision or parameters.get("revision") or "main")
+
+
+def base_url(request: Request) -> str:
+    """Under which the client knows this server."""
+    return str(request.base_url).rstrip("/")
