@@ -47,7 +47,7 @@ class Gate:
         return token is not None and token.covers(namespace(repository.name))
 
     def readable(self, request: Request, name: str) -> Repository:
-        """A repository. Raises :class:`RefusedError`, alike for one that is hidden and one that is missing."""
+        """A repository. Raises :class:`RefusedError`, alike for what is hidden and what is missing."""
         token = self.reader(request)
         repository = self.shelf.repository(name)
         if not self.may_read(token, repository):

@@ -29,6 +29,7 @@ class _Name(Convertor[str]):
         return value
 
 
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 register_url_convertor("repo", _Name())
 
 
@@ -62,9 +63,9 @@ def _routes() -> list[Route]:
         Route("/api/validate-yaml", writing.validate, methods=["POST"]),
         Route("/api/models", reading.models, methods=["GET"]),
         Route(one, reading.info, methods=["GET"]),
-        Route("/api/{kind:path}", _only_models),
-        Route("/datasets/{rest:path}", _only_models),
-        Route("/spaces/{rest:path}", _only_models),
+        Route("/api/{rest:path}", _nothing, methods=METHODS),
+        Route("/datasets/{rest:path}", _nothing, methods=METHODS),
+        Route("/spaces/{rest:path}", _nothing, methods=METHODS),
         Route("/health", pages.health, methods=["GET"]),
         Route("/", pages.index, methods=["GET"]),
         Route("/{repo:repo}/tree/{revision}", pages.model, methods=["GET"]),
@@ -82,7 +83,7 @@ class _File(Route):
         self.app = app
 
 
-async def _only_models(request: Request) -> Response:
+async def _nothing(request: Request) -> Response:
     kind = request.url.path.removeprefix("/api").split("/")[1]
     if kind in ("datasets", "spaces", "kernels", "buckets"):
         raise RefusedError(404, f"This hub keeps models only, and no {kind}. Publish a model.", REPOSITORY)

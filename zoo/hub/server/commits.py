@@ -37,7 +37,6 @@ class Added:
     """A file to be stored, or one that another commit of the repository has (without a source)."""
 
     digest: str
-    size: int
     source: Source | None
 
 
@@ -148,7 +147,7 @@ def _changed(repository: Repository, kept: dict[str, Entry], change: Change) -> 
 def _stored(repository: Repository, path: str, added: Added) -> Path:
     """The content of a file that is copied inside the repository."""
     blob = repository.path / "blobs" / added.digest
-    if not blob.is_file() or blob.is_symlink() or blob.stat().st_size != added.size:
+    if not blob.is_file() or blob.is_symlink():
         raise RefusedError(
             400,
             f"{path} refers to content {added.digest[:12]}… that {repository.name} does not have. "
@@ -211,22 +210,22 @@ def _step(
 
 
 def _copied(value: dict[str, Any]) -> Added:
-    digest, size = value.get("oid"), value.get("size")
-    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest) or type(size) is not int:
-        raise RefusedError(400, "An lfsFile should have oid, its SHA-256, and size. Correct them.")
-    return Added(digest, size, None)
+    digest = value.get("oid")
+    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+        raise RefusedError(400, "An lfsFile should have its SHA-256 as oid. Correct it.")
+    return Added(digest, None)
 
 
 def _decoded(path: str, body: Body, content: tuple[int, int], room: Path) -> Added:
-    digest, size, pieces = hashlib.sha256(), 0, _pieces(path, body, content)
+    digest, pieces = hashlib.sha256(), _pieces(path, body, content)
     if content[1] - content[0] <= _PIECE:
         data = b"".join(pieces)
-        return Added(hashlib.sha256(data).hexdigest(), len(data), data)
+        return Added(hashlib.sha256(data).hexdigest(), data)
     with open(room, "xb") as file:
         for piece in pieces:
             digest.update(piece)
-            size += file.write(piece)
-    return Added(digest.hexdigest(), size, room)
+            file.write(piece)
+    return Added(digest.hexdigest(), room)
 
 
 def _pieces(path: str, body: Body, content: tuple[int, int]) -> Iterator[bytes]:

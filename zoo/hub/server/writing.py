@@ -116,7 +116,7 @@ async def preupload(request: Request) -> Response:
     """``POST /api/models/<name>/preupload/<revision>``: all files go into the commit; which are unchanged?"""
     hub = hub_of(request)
     repository, _ = hub.gate.writable(request, request.path_params["repo"])
-    _check_main(request)
+    _check_commits(request)
     body = await read_json(request, hub.limits)
     files = body.get("files")
     if not isinstance(files, list) or len(files) > PREUPLOAD:
@@ -143,7 +143,7 @@ async def commit(request: Request) -> Response:
     """``POST /api/models/<name>/commit/main``"""
     hub = hub_of(request)
     repository, token = hub.gate.writable(request, request.path_params["repo"])
-    _check_main(request)
+    _check_commits(request)
     async with spooled(request, hub.limits) as body:
 
         def act() -> str:
@@ -259,7 +259,12 @@ def _check_model(body: dict[str, Any]) -> None:
         raise unsupported(f"{str(body['type'])[:20]} repositories", "It keeps models only.")
 
 
-def _check_main(request: Request) -> None:
+def _check_commits(request: Request) -> None:
+    if "/" not in request.path_params["repo"]:  # the client cannot read the answer for these
+        raise unsupported(
+            "commits to names without an organisation",
+            "Publish in the served folder itself, or under a name like lab/net.",
+        )
     if request.query_params.get("create_pr") in ("1", "true", "True"):
         raise unsupported("pull requests", "Commit to main, with parent_commit if others write, too.")
     if request.path_params["revision"] != MAIN:
