@@ -10,8 +10,12 @@ from typing import Any
 from zoo.checkpoints.folder import SPEC, safetensors_bytes
 from zoo.checkpoints.network import GOLDEN, TOLERANCES, golden_outputs
 from zoo.network import Network
+from zoo.specs.base import Spec
+from zoo.specs.catalogue import find
 from zoo.specs.experiment import ExperimentSpec
+from zoo.specs.loading import load
 from zoo.specs.record import Record
+from zoo.specs.study import PaperSpec
 
 
 def make(
@@ -27,6 +31,7 @@ def make(
             "name": experiment.name,
             "title": experiment.title,
             "paper": experiment.paper,
+            "citation": citation(experiment.paper),
             "tags": experiment.tags,
             "license": experiment.license,
             "experiment": experiment.digest(),
@@ -47,3 +52,14 @@ def make(
     for index, member in enumerate(members):
         files[record.weights(index)] = safetensors_bytes(member.model.state_dict())
     return record, files
+
+
+def citation(paper: str | None) -> str:
+    """The paper's citation, where the catalogue knows the paper."""
+    if paper is None:
+        return ""
+    try:
+        found: Spec = load(find(paper))
+    except LookupError:
+        return ""
+    return found.citation() if isinstance(found, PaperSpec) else ""

@@ -19,9 +19,7 @@ from zoo.training.recorder import LEDGER
 from zoo.training.run import Run
 
 
-def write_checkpoint(
-    experiment: ExperimentSpec, runs: list[Run], destination: Path, citation: str = ""
-) -> CheckpointFolder:
+def write_checkpoint(experiment: ExperimentSpec, runs: list[Run], destination: Path) -> CheckpointFolder:
     """The checkpoint folder of an experiment whose runs (one a member) are all finished."""
     results = [run.result for run in runs]
     finals = [_snapshot(run, result["steps"])[0] for run, result in zip(runs, results, strict=True)]
@@ -31,7 +29,6 @@ def write_checkpoint(
     metrics = {name: tuple(result["metrics"][name] for result in results) for name in names}
     metrics |= {"train/steps": tuple(float(result["steps"]) for result in results)}
     facts = {
-        "citation": citation,
         "steps": [result["steps"] for result in results],
         "stopped": [result["stopped"] for result in results],
         "series": series,

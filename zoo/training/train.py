@@ -8,10 +8,8 @@ from pathlib import Path
 from zoo.checkpoints.folder import CheckpointFolder
 from zoo.errors import TrainingError
 from zoo.specs.base import Spec
-from zoo.specs.catalogue import find
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.loading import load
-from zoo.specs.study import PaperSpec
 from zoo.training.run import Run
 
 CHECKPOINT = "checkpoint"
@@ -59,18 +57,7 @@ def train(
     with whole.locked():
         from zoo.training.publishable import write_checkpoint
 
-        return write_checkpoint(experiment, runs, done, citation(experiment.paper))
-
-
-def citation(paper: str | None) -> str:
-    """The paper's citation, where the catalogue knows the paper."""
-    if paper is None:
-        return ""
-    try:
-        found: Spec = load(find(paper))
-    except LookupError:
-        return ""
-    return found.citation() if isinstance(found, PaperSpec) else ""
+        return write_checkpoint(experiment, runs, done)
 
 
 def _members(experiment: ExperimentSpec, whole: Run) -> list[Run]:
