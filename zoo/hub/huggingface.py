@@ -8,9 +8,9 @@ other libraries.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -25,6 +25,7 @@ from zoo.errors import (
     UnknownNameError,
     UnknownRevisionError,
     ZooError,
+    ZooWarning,
 )
 from zoo.hub.base import MAIN, Revision, check_tag
 from zoo.hub.card import render
@@ -194,7 +195,7 @@ class HuggingFaceHub:
         if taken is None:
             with self._failing_clearly(f"set the tag {tag} on", name):
                 self.api.create_tag(self._id(name), tag=tag, revision=found.commit)
-        return self._revision(name, found.commit, (*found.tags, tag))
+        return self._revision(name, found.commit, tuple(dict.fromkeys((*found.tags, tag))))
 
     def delete(self, name: str, revision: str | None = None) -> None:
         """Remove a repository, for good. Raises :class:`HubError` for one revision, which such hubs keep."""
@@ -250,8 +251,10 @@ class HuggingFaceHub:
             found = _cached(repository, asked)
             if found is None:
                 raise
-            logging.getLogger(__name__).warning(
-                "%s cannot be reached; taking %s as it was fetched last (%s).", self.where, name, found[:12]
+            warnings.warn(
+                f"{self.where} cannot be reached; {name} is taken as it was fetched last ({found[:12]}).",
+                ZooWarning,
+                stacklevel=2,
             )
             return found
         if not commit.startswith(asked):
@@ -392,7 +395,7 @@ class HuggingFaceHub:
             return UnknownNameError(f"{id} cannot be the name of a repository: {redacted(str(problem))}")
         if status in (401, 403) or isinstance(problem, errors.LocalTokenNotFoundError):
             reason = "no token, or one that is not valid" if status != 403 else "this token may not do that"
-            return HubError(f"{doing}: {reason}. {self._login().capitalize()}")
+            return HubError(f"{doing}: {reason}. To write there, {self._login()}")
         if status == 412 or status == 409:
             return HubError(
                 f"{doing}: somebody else has published in the meantime. Look at what is there with "

@@ -166,7 +166,8 @@ def _split_pattern(text: str) -> tuple[str | None, str]:
     magic = _MAGIC.search(text)
     with suppress(UnknownNameError):  # all members of one checkpoint
         reference = Reference.parse(text)
-        return reference.hub, str(replace(reference, hub=None))
+        if "/" in reference.name:
+            return reference.hub, str(replace(reference, hub=None))
     head = text[: magic.start()] if magic else text
     hub = head.rpartition("/")[0] + ("/" if head.rpartition("/")[0].endswith(":/") else "")
     return hub, text[len(hub) :].lstrip("/")
