@@ -52,7 +52,22 @@ TASKS: dict[str, dict[str, Any]] = {
     },
     "drive-balanced": {"kind": "drive", "steps": 9, "noise": 1.0, "balanced": True, "draw": 1},
     "reach": {"kind": "reach", "steps": 40, "dwell": [5, 12]},
+    "recorded": {"kind": "recorded", "trials": 60, "steps": 9, "width": 2, "held_out": 20},
 }
+RECORDINGS: dict[str, dict[str, Any]] = {
+    "recording": {"kind": "recording", "trials": 10, "steps": 9, "units": 4},
+    "recording-whole": {
+        "kind": "recording",
+        "trials": 10,
+        "steps": 9,
+        "units": 4,
+        "channels": 1,
+        "outputs": 2,
+        "ragged": True,
+        "latents": {"condition": [], "position": [9, 2]},
+    },
+}
+"""Models that hold what was recorded elsewhere; they have no step."""
 LEARNERS: dict[str, dict[str, Any]] = {
     "none": {"kind": "none"},
     "backprop": {"kind": "backprop"},

@@ -86,9 +86,10 @@ class Network(nn.Module):
                 output = self(batch.x)
         finally:
             self.train(was_training)
-        part = self.model.parts.get(site, slice(None)) if site not in ("input", "output") else None
-        initial = None if part is None else self.model.initial_state(trials)[:, part]
-        return Trajectories(
+        initial = None
+        if self.model.iterates and site not in ("input", "output"):
+            initial = self.model.initial_state(len(batch.x))[:, self.model.parts.get(site, slice(None))]
+        run = Trajectories(
             states=seen[site],
             inputs=batch.x,
             outputs=output.y,
@@ -99,6 +100,7 @@ class Network(nn.Module):
             name=self.name,
             origin=self.digest or _weights_digest(self.model),
         )
+        return self.model.complete(run)
 
     # Measuring it ---------------------------------------------------------------------------
 

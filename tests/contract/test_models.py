@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from examples import MODELS, experiment
+from examples import MODELS, RECORDINGS, experiment
 
 from zoo import registry
 from zoo.errors import AnalysisError
@@ -13,7 +13,8 @@ from zoo.network import build
 
 
 def test_every_kind_has_an_example() -> None:
-    assert {example["kind"] for example in MODELS.values()} >= set(registry.BUILTIN["models"])
+    kinds = {example["kind"] for example in (*MODELS.values(), *RECORDINGS.values())}
+    assert kinds >= set(registry.BUILTIN["models"])
 
 
 @pytest.fixture(params=MODELS)

@@ -35,7 +35,7 @@ comparisons:
   shape: {kind: procrustes, trials: 10}
 """
 ANALYSES = "cka, delay-rank, dsa, fast-dsa, gramian, input-dsa, kernel-dsa, procrustes, rsa"
-MODELS = "driven-linear, elman, gru, lorenz, lstm, planar, rate, ring-attractor, switching-linear"
+MODELS = "driven-linear, elman, gru, lorenz, lstm, planar, rate, recording, ring-attractor, switching-linear"
 TOP = "title, description, paper, tags, license, model, task, learner, train, record, population, claims"
 
 

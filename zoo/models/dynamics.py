@@ -12,11 +12,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from zoo.errors import AnalysisError
+from zoo.models.trajectories import Trajectories
 from zoo.registry import suggest
 from zoo.specs.families import ModelSpec
 
@@ -36,6 +38,9 @@ class Output:
 
 class Dynamics(nn.Module, ABC):
     """Base of all models that iterate: built from ``(spec, inputs, outputs)`` and nothing else."""
+
+    iterates: ClassVar[bool] = True
+    """Whether there is a step from one state to the next; a recording has none."""
 
     def __init__(self, spec: ModelSpec, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -98,6 +103,10 @@ class Dynamics(nn.Module, ABC):
     def noise(self, batch: int, steps: int) -> Tensor | None:
         """Noise that the model asks for in training: ``[batch, steps, units]``, or none."""
         return None
+
+    def complete(self, run: Trajectories) -> Trajectories:
+        """Trajectories of a pass, with what the model knows of them beyond that; most know nothing more."""
+        return run
 
     def rollout(
         self, h0: Tensor, u: Tensor | None = None, steps: int | None = None, noise: Tensor | None = None

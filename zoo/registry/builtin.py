@@ -27,11 +27,13 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "switching-linear": Kind(
             "zoo.specs.models.linear:SwitchingLinearSpec", "zoo.models.linear:SwitchingLinear"
         ),
+        "recording": Kind("zoo.specs.models.recording:RecordingSpec", "zoo.models.recording:Recording"),
     },
     "tasks": {
         "flip-flop": Kind("zoo.specs.tasks.memory:FlipFlopSpec", "zoo.tasks.memory:FlipFlop"),
         "sine": Kind("zoo.specs.tasks.dynamics:SineSpec", "zoo.tasks.dynamics:Sine"),
         "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
+        "recorded": Kind("zoo.specs.tasks.recorded:RecordedSpec", "zoo.tasks.recorded:Recorded"),
         "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),
     },
     "learners": {
