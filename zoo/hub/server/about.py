@@ -7,6 +7,7 @@ damaged, the repository counts as private and its commits have no titles; all el
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,26 @@ def now() -> str:
 def stamp(seconds: float) -> str:
     """A time as the client reads it."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def first(repository: Repository) -> str:
+    """When the oldest revision that is left was published."""
+    return stamp(min((published(repository, commit) for commit in repository.commits()), default=0.0))
+
+
+def published(repository: Repository, commit: str) -> float:
+    """When a revision was published, in seconds since 1970; 0 where it is gone."""
+    try:
+        return os.lstat(repository.snapshot(commit)).st_mtime
+    except OSError:
+        return 0.0
+
+
+def note_of(repository: Repository, about: About, commit: str) -> Note:
+    """What is said of a commit; of one that was published without the server, when that was."""
+    if commit in about.notes:
+        return about.notes[commit]
+    return Note("published", "", repository.root.name, stamp(published(repository, commit)))
 
 
 def where(repository: Repository) -> Path:

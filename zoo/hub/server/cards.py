@@ -16,6 +16,7 @@ LONGEST = 256 * 2**10
 """Bytes of front matter that are read."""
 DEEPEST, MOST = 30, 20_000
 """Levels of nesting, and values in all."""
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FRONT = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _TAG = re.compile(r"[^\x00-\x1f<>\"]{1,120}")
 
@@ -27,6 +28,8 @@ class Card:
     data: dict[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     title: str = ""
+    size: int = 0
+    """Bytes that it was read from."""
 
     @property
     def library(self) -> str | None:
@@ -40,7 +43,7 @@ def card_of(readme: bytes, record: bytes) -> Card:
         data = front_matter(readme.decode("utf-8", "replace"))
     except ValueError:
         data = {}
-    return Card(data, tuple(_tags(data)), _title(record))
+    return Card(data, tuple(_tags(data)), _title(record), len(readme) if data else 0)
 
 
 def front_matter(text: str) -> dict[str, Any]:
@@ -52,8 +55,8 @@ def front_matter(text: str) -> dict[str, Any]:
         raise ValueError(f"the front matter is longer than {LONGEST // 2**10} kB; shorten it")
     try:
         _check_events(found[1])
-        data = yaml.safe_load(found[1])
-    except (yaml.YAMLError, ValueError, RecursionError, OverflowError, TypeError, AttributeError) as problem:
+        data = yaml.load(found[1], Loader=_LOADER)
+    except Exception as problem:  # YAML's constructors of dates, numbers and the like check little
         why = " ".join(str(problem).split())[:300]
         raise ValueError(f"the front matter is no plain YAML: {why}") from None
     if data is None:
@@ -94,7 +97,7 @@ def _no_index(index: Any) -> str:
 def _check_events(text: str) -> None:
     """Refuse aliases, which can stand for billions of values, and what is too deep or too much."""
     depth = 0
-    for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+    for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
         if isinstance(event, yaml.AliasEvent):
             raise ValueError("it has aliases (*name); write the value out")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

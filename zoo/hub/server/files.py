@@ -26,7 +26,7 @@ async def resolve(scope: Scope, receive: Receive, send: Send) -> None:
     request = Request(scope)
     if request.method not in ("GET", "HEAD"):
         raise RefusedError(405, "Files are read with GET or HEAD. Write them with a commit.")
-    revision, path = revision_of(request), request.path_params["path"]
+    revision, path = await revision_of(request), request.path_params["path"]
     entry = revision.entry(path)
     status, start, end = _wanted(request.headers, entry)
     headers = _headers(entry, path, revision.commit, status, start, end)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 
+from zoo.hub.base import MAIN
 from zoo.hub.server.access import Gate
 from zoo.hub.server.limits import Limits
 from zoo.hub.server.remembering import Remembered
@@ -25,7 +26,7 @@ class Hub:
         self.limits = limits or Limits()
         self.shelf = Shelf(root)
         self.gate = Gate(self.shelf, private)
-        self.described: Remembered[Any] = Remembered(5_000)
+        self.told: Remembered[bytes] = Remembered(64 * 2**20, len)
         """What is told of revisions, ready to be sent."""
         self._writers = anyio.CapacityLimiter(self.limits.writers)
 
@@ -39,11 +40,14 @@ def hub_of(request: Request) -> Hub:
     return found
 
 
-def revision_of(request: Request, revision: str | None = None) -> Revision:
+async def revision_of(request: Request) -> Revision:
     """The revision that a request is about. Raises :class:`RefusedError` for what it may not read."""
     hub, parameters = hub_of(request), request.path_params
     repository = hub.gate.readable(request, parameters["repo"])
-    return hub.shelf.revision(repository, revision or parameters.get("revision") or "main")
+    asked = parameters.get("revision", MAIN)
+    return hub.shelf.known_revision(repository, asked) or await run_sync(
+        hub.shelf.revision, repository, asked
+    )
 
 
 def base_url(request: Request) -> str:

@@ -11,8 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from zoo.hub.server.hub import base_url, hub_of, revision_of
-from zoo.hub.server.reading import describe_model, repositories
-from zoo.hub.server.refusals import RefusedError
+from zoo.hub.server.reading import describe_model, readable
 
 MOST = 2000
 """Models on the page at most, the latest changed."""
@@ -24,15 +23,8 @@ async def index(request: Request) -> Response:
     token = hub.gate.reader(request)
 
     def find() -> list[tuple[dict[str, Any], str]]:
-        found = []
-        for repository in repositories(hub.shelf):
-            if hub.gate.may_read(token, repository):
-                try:
-                    revision = hub.shelf.revision(repository)
-                except RefusedError:
-                    continue
-                found.append((describe_model(hub.shelf, revision), hub.shelf.card(revision).title))
-        return sorted(found, key=lambda entry: entry[0]["lastModified"], reverse=True)
+        found = [(describe_model(hub.shelf, r), hub.shelf.card(r).title) for r in readable(hub, token)]
+        return sorted(found, key=lambda entry: str(entry[0]["lastModified"]), reverse=True)
 
     found = await run_sync(find)
     rows = "".join(
@@ -47,7 +39,7 @@ async def index(request: Request) -> Response:
 
 async def model(request: Request) -> Response:
     """``GET /<name>``: its files, and how to load it."""
-    revision, hub = revision_of(request), hub_of(request)
+    revision, hub = await revision_of(request), hub_of(request)
     name, card = revision.repository.name, hub.shelf.card(revision)
     rows = "".join(
         f'<tr><td><a href="/{quote(name)}/resolve/{revision.commit}/{quote(path)}">{escape(path)}</a></td>'

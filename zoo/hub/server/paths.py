@@ -26,7 +26,7 @@ def check_path(path: object) -> str:
 
 
 def _wrong(path: str) -> str:
-    if any(unicodedata.category(character) in _HIDDEN for character in path):
+    if any(unicodedata.category(c) in _HIDDEN or (c.isspace() and c != " ") for c in path):
         return "it has characters that cannot be seen"
     if unicodedata.normalize("NFC", path) != path:
         return "its letters are composed in an unusual way (write it in Unicode's NFC)"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import Any
-from urllib.parse import urlencode
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 from anyio.to_thread import run_sync
 from starlette.requests import Request
@@ -15,7 +14,6 @@ from starlette.responses import Response
 from zoo.hub.base import MAIN, commit_of
 from zoo.hub.repository import Repository
 from zoo.hub.server import about
-from zoo.hub.server.about import Note
 from zoo.hub.server.access import namespace
 from zoo.hub.server.bodies import read_form
 from zoo.hub.server.cards import dumps
@@ -23,25 +21,36 @@ from zoo.hub.server.hub import Hub, base_url, hub_of, revision_of
 from zoo.hub.server.refusals import RefusedError, no_entry, unsupported
 from zoo.hub.server.replies import Json
 from zoo.hub.server.shelf import Entry, Revision, Shelf
+from zoo.hub.server.tokens import Token
 
 PAGE = 1000
 """Items in one answer at most; a Link header leads to the rest."""
 NOT_FILTERED = ("num_parameters", "inference", "inference_provider", "apps")
 ALWAYS = ("_id", "id")
+CARD = ("cardData", "model-index")
+FILES, FILES_AND_SIZES = "files", "files and sizes"
+PAGE_EXPANDED = 50
+"""The same where the last commit of each is looked for."""
+BACK = 200
+"""Revisions that are looked at for it."""
+T = TypeVar("T")
 
 
 async def info(request: Request) -> Response:
     """``GET /api/models/<name>[/revision/<revision>]``"""
-    revision, query = revision_of(request), request.query_params
-    blobs = _is_true(query.get("blobs"))
-    expand = frozenset(query.getlist("expand") + query.getlist("expand[]"))
-    key = (str(revision.repository.path), revision.commit, blobs, expand)
-    hub = hub_of(request)
+    hub, revision, expand = hub_of(request), await revision_of(request), _expand(request)
+    blobs = _is_true(request.query_params.get("blobs"))
 
     def describe() -> bytes:
-        return dumps(_expanded(describe_model(hub.shelf, revision, blobs), expand))
+        return dumps(
+            _expanded(describe_model(hub.shelf, revision, FILES_AND_SIZES if blobs else FILES), expand)
+        )
 
-    return Json(hub.described.get(key, revision.stamp, describe))
+    if expand:
+        return Json(await run_sync(describe))
+    return Json(
+        await _told(hub, (revision.repository.path, revision.commit, blobs), revision.stamp, describe)
+    )
 
 
 async def models(request: Request) -> Response:
@@ -52,49 +61,57 @@ async def models(request: Request) -> Response:
     if odd := [key for key in NOT_FILTERED if key in query]:
         raise unsupported(f"filter {odd[0]!r}", "Filter by filter, author, search or pipeline_tag.")
 
-    def find() -> list[dict[str, Any]]:
-        readable = filter(lambda repository: hub.gate.may_read(token, repository), repositories(hub.shelf))
-        return _sorted([m for m in _described(hub, readable) if _matches(m, request)], query.get("sort"))
+    expand, full = _expand(request), _is_true(query.get("full"))
+    card = full or _is_true(query.get("cardData"))
+    siblings = FILES if full or "siblings" in expand else None
 
-    found = await run_sync(find)
-    left_out = {"siblings"} if not _is_true(query.get("full")) else set()
-    left_out |= (
-        {"cardData"} if not (_is_true(query.get("cardData")) or _is_true(query.get("full"))) else set()
-    )
-    expand = frozenset(query.getlist("expand") + query.getlist("expand[]"))
-    if expand:
-        left_out = set()
-    return _page(
-        request,
-        found,
-        lambda model: _expanded({k: v for k, v in model.items() if k not in left_out}, expand),
-    )
+    def find() -> list[Revision]:
+        found = [revision for revision in readable(hub, token) if _matches(hub.shelf, revision, request)]
+        return _sorted(hub.shelf, found, query.get("sort"))
+
+    def describe(revision: Revision) -> dict[str, Any]:
+        model = _expanded(describe_model(hub.shelf, revision, siblings), expand)
+        return model if card or expand else {key: model[key] for key in model if key not in CARD}
+
+    return await run_sync(lambda: _page(request, find(), describe))
 
 
 async def tree(request: Request) -> Response:
     """``GET /api/models/<name>/tree/<revision>[/<folder>]``"""
-    revision, folder = revision_of(request), request.path_params.get("path", "").strip("/")
-    query = request.query_params
-    items = tree_of(revision, folder, recursive=_is_true(query.get("recursive")))
-    if folder and not items:
-        raise no_entry(revision.repository.name, folder[:200])
-    describe = _describer(request, revision, _is_true(query.get("expand")))
-    return _page(request, items, describe)
+    hub, revision, query = hub_of(request), await revision_of(request), request.query_params
+    folder = request.path_params.get("path", "").strip("/")
+    expand, recursive = _is_true(query.get("expand")), _is_true(query.get("recursive"))
+
+    def find() -> Response:
+        items = tree_of(revision, folder, recursive)
+        if folder and not items:
+            raise no_entry(revision.repository.name, ascii(folder)[1:-1][:200])
+        return _page(
+            request, items, _describer(hub.shelf, revision, expand), PAGE_EXPANDED if expand else PAGE
+        )
+
+    return await run_sync(find)
 
 
 async def paths_info(request: Request) -> Response:
     """``POST /api/models/<name>/paths-info/<revision>``: of what there is among some paths."""
-    revision, hub = revision_of(request), hub_of(request)
+    hub, revision = hub_of(request), await revision_of(request)
     form = await read_form(request, hub.limits)
     wanted = {path.strip("/") for path in form.get("paths", [])}
-    describe = _describer(request, revision, any(map(_is_true, form.get("expand", []))))
-    items = [item for item in tree_of(revision, "", recursive=True) if item[0] in wanted]
-    return Json([describe(item) for item in items])
+    expand = any(map(_is_true, form.get("expand", [])))
+    if expand and len(wanted) > PAGE_EXPANDED:
+        raise RefusedError(400, f"Commits are told of up to {PAGE_EXPANDED} paths at once. Ask about fewer.")
+
+    def find() -> list[dict[str, Any]]:
+        describe = _describer(hub.shelf, revision, expand)
+        return [describe(item) for item in tree_of(revision, "", recursive=True) if item[0] in wanted]
+
+    return Json(await run_sync(find))
 
 
 async def refs(request: Request) -> Response:
     """``GET /api/models/<name>/refs``"""
-    repository = revision_of(request).repository
+    repository = (await revision_of(request)).repository
     tags = [_ref(tag, "tags", commit) for tag, commit in repository.tags().items()]
     main = _ref(MAIN, "heads", repository.ref() or "")
     return Json({"branches": [main], "tags": tags, "converts": [], "pullRequests": []})
@@ -102,10 +119,10 @@ async def refs(request: Request) -> Response:
 
 async def commits(request: Request) -> Response:
     """``GET /api/models/<name>/commits/<revision>``: it and those before it, the latest first."""
-    revision = revision_of(request)
+    revision = await revision_of(request)
 
     def describe(commit: str) -> dict[str, Any]:
-        note = note_of(revision.repository, revision.about, commit)
+        note = about.note_of(revision.repository, revision.about, commit)
         return {
             "id": commit,
             "title": note.title,
@@ -114,29 +131,29 @@ async def commits(request: Request) -> Response:
             "authors": [{"user": note.author}],
         }
 
-    return _page(request, history(revision.repository, revision.commit), describe)
+    return await run_sync(lambda: _page(request, history(revision.repository, revision.commit), describe))
 
 
-def repositories(shelf: Shelf) -> Iterator[Repository]:
-    for name in shelf.names():
-        try:
-            yield shelf.repository(name)
-        except RefusedError:  # deleted meanwhile, or damaged
-            continue
+def readable(hub: Hub, token: Token | None) -> Iterator[Revision]:
+    """The newest revision of every model that the holder of a token, or anyone, may read; by name."""
+    for name in hub.shelf.names():
+        with suppress(RefusedError):  # deleted meanwhile, or damaged
+            repository = hub.shelf.repository(name)
+            if hub.gate.may_read(token, repository):
+                yield hub.shelf.revision(repository)
 
 
-def describe_model(shelf: Shelf, revision: Revision, blobs: bool = False) -> dict[str, Any]:
-    """Everything that is told of a model."""
+def describe_model(shelf: Shelf, revision: Revision, files: str | None = None) -> dict[str, Any]:
+    """Everything that is told of a model; ``files`` is how much of its files."""
     card, name = shelf.card(revision), revision.repository.name
-    note = note_of(revision.repository, revision.about, revision.commit)
-    return {
+    found = {
         "_id": name,
         "id": name,
         "modelId": name,
         "author": namespace(name) or None,
         "sha": revision.commit,
-        "lastModified": note.date,
-        "createdAt": revision.about.created or _created(revision.repository),
+        "lastModified": about.note_of(revision.repository, revision.about, revision.commit).date,
+        "createdAt": shelf.created(revision),
         "private": revision.about.private,
         "gated": False,
         "disabled": False,
@@ -148,15 +165,11 @@ def describe_model(shelf: Shelf, revision: Revision, blobs: bool = False) -> dic
         "cardData": card.data,
         "model-index": card.data.get("model-index"),
         "usedStorage": sum({entry.digest: entry.size for entry in revision.files.values()}.values()),
-        "siblings": [_sibling(path, entry, blobs) for path, entry in revision.files.items()],
     }
-
-
-def note_of(repository: Repository, known: about.About, commit: str) -> Note:
-    """What is said of a commit; of one that was published without the server, when that was."""
-    if commit in known.notes:
-        return known.notes[commit]
-    return Note("published", "", repository.root.name, about.stamp(_time(repository, commit)))
+    if files is not None:
+        sizes = files == FILES_AND_SIZES
+        found["siblings"] = [_sibling(path, entry, sizes) for path, entry in revision.files.items()]
+    return found
 
 
 def history(repository: Repository, commit: str) -> list[str]:
@@ -189,9 +202,7 @@ def tree_of(revision: Revision, folder: str, recursive: bool) -> list[Item]:
     return sorted(found.items())
 
 
-def _describer(request: Request, revision: Revision, expand: bool) -> Any:
-    shelf = hub_of(request).shelf
-
+def _describer(shelf: Shelf, revision: Revision, expand: bool) -> Callable[[Item], dict[str, Any]]:
     def describe(item: Item) -> dict[str, Any]:
         path, what = item
         if isinstance(what, str):
@@ -210,59 +221,58 @@ def _describer(request: Request, revision: Revision, expand: bool) -> Any:
 
 
 def _last(shelf: Shelf, revision: Revision, path: str) -> dict[str, str]:
-    """The commit since which a file, or everything in a folder, is as it is."""
+    """The commit since which a file, or everything in a folder, is as it is, as far back as one looks."""
 
     def content(files: Any) -> dict[str, str]:
         return {p: e.digest for p, e in files.items() if p == path or p.startswith(f"{path}/")}
 
     last, now = revision.commit, content(revision.files)
-    for commit in history(revision.repository, revision.commit)[1:]:
+    for commit in history(revision.repository, revision.commit)[1:BACK]:
         if content(shelf.revision(revision.repository, commit).files) != now:
             break
         last = commit
-    note = note_of(revision.repository, revision.about, last)
+    note = about.note_of(revision.repository, revision.about, last)
     return {"id": last, "title": note.title, "date": note.date}
 
 
-def _described(hub: Hub, found: Iterator[Repository]) -> Iterator[dict[str, Any]]:
-    for repository in found:
-        try:
-            revision = hub.shelf.revision(repository)
-        except RefusedError:
-            continue
-        key = (str(repository.path), revision.commit)
-        yield hub.described.get(key, revision.stamp, partial(describe_model, hub.shelf, revision))
-
-
-def _matches(model: dict[str, Any], request: Request) -> bool:
-    query = request.query_params
+def _matches(shelf: Shelf, revision: Revision, request: Request) -> bool:
+    query, name, card = request.query_params, revision.repository.name, shelf.card(revision)
     return (
-        all(wanted in model["tags"] for text in query.getlist("filter") for wanted in text.split(","))
-        and query.get("author", model["author"]) == model["author"]
-        and all(text.lower() in model["id"].lower() for text in query.getlist("search"))
-        and query.get("pipeline_tag", model["pipeline_tag"]) == model["pipeline_tag"]
+        all(wanted in card.tags for text in query.getlist("filter") for wanted in text.split(","))
+        and query.get("author", namespace(name)) == namespace(name)
+        and all(text.lower() in name for text in query.getlist("search"))
+        and query.get("pipeline_tag", card.data.get("pipeline_tag")) == card.data.get("pipeline_tag")
         and not _is_true(query.get("gated"))
     )
 
 
-def _sorted(found: list[dict[str, Any]], by: str | None) -> list[dict[str, Any]]:
+def _sorted(shelf: Shelf, found: list[Revision], by: str | None) -> list[Revision]:
     """By name, or the latest first; the Hub's counts of downloads and likes are not kept here."""
     if by in ("lastModified", "createdAt"):
-        return sorted(found, key=lambda model: model[by], reverse=True)
+        return sorted(found, key=lambda revision: str(describe_model(shelf, revision)[by]), reverse=True)
     if by not in (None, "downloads", "likes", "trendingScore"):
         raise unsupported(f"order {by[:40]!r}", "Sort by lastModified or createdAt.")
     return found
 
 
-def _page(request: Request, items: Sequence[Any], describe: Any) -> Response:
+async def _told(hub: Hub, key: object, stamp: object, tell: Callable[[], bytes]) -> bytes:
+    """What was told before, at once; anything new from a thread."""
+    known = hub.told.known(key, stamp)
+    return known if known is not None else await run_sync(hub.told.get, key, stamp, tell)
+
+
+def _page(
+    request: Request, items: Sequence[T], describe: Callable[[T], dict[str, Any]], most: int = PAGE
+) -> Response:
     """A page of items, with the address of the next one."""
     query = request.query_params
-    start, count = _number(query.get("skip"), 0, 10**9), _number(query.get("limit"), PAGE, PAGE) or PAGE
+    start, count = _number(query.get("skip"), 0, 10**9), _number(query.get("limit"), most, most) or most
     response = Json([describe(item) for item in items[start : start + count]])
     if start + count < len(items):
         parameters = [(key, value) for key, value in query.multi_items() if key != "skip"]
         following = urlencode([*parameters, ("skip", start + count)])
-        response.headers["Link"] = f'<{base_url(request)}{request.url.path}?{following}>; rel="next"'
+        here = f"{base_url(request)}{quote(request.scope['path'])}"
+        response.headers["Link"] = f'<{here}?{following}>; rel="next"'
     return response
 
 
@@ -272,6 +282,11 @@ def _number(text: str | None, default: int, most: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise RefusedError(400, f"{ascii(text)[:40]} is no number of items. Give digits.")
     return min(int(text), most)
+
+
+def _expand(request: Request) -> frozenset[str]:
+    query = request.query_params
+    return frozenset(query.getlist("expand") + query.getlist("expand[]"))
 
 
 def _expanded(model: dict[str, Any], expand: frozenset[str]) -> dict[str, Any]:
@@ -290,17 +305,6 @@ def _lfs(entry: Entry, digest: str) -> dict[str, Any]:
 
 def _ref(name: str, kind: str, commit: str) -> dict[str, str]:
     return {"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": commit}
-
-
-def _created(repository: Repository) -> str:
-    return about.stamp(min((_time(repository, commit) for commit in repository.commits()), default=0.0))
-
-
-def _time(repository: Repository, commit: str) -> float:
-    try:
-        return os.lstat(repository.snapshot(commit)).st_mtime
-    except OSError:
-        return 0.0
 
 
 def _is_true(text: str | None) -> bool:

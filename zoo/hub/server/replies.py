@@ -70,7 +70,9 @@ def cut_off(why: str) -> Exception:
 def refuse(problem: Exception) -> Response:
     """The answer to a failure; its reason if it is one of ours, and none of the system's otherwise."""
     refusal = _as_refused(problem)
-    headers = {"X-Error-Message": refusal.message.encode("ascii", "replace").decode()[:1000]}
+    headers = {
+        "X-Error-Message": " ".join(refusal.message.encode("ascii", "replace").decode().split())[:1000]
+    }
     if refusal.code:
         headers["X-Error-Code"] = refusal.code
     if refusal.size is not None:

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from zoo.hub.server import about
 from zoo.hub.server.about import About
 from zoo.hub.server.cards import Card, card_of
 from zoo.hub.server.refusals import no_entry, no_repository, no_revision
-from zoo.hub.server.remembering import Remembered, identity
+from zoo.hub.server.remembering import Identity, Remembered, identity
 
 README, RECORD = "README.md", "record.json"
 _FLAGS = ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
@@ -73,11 +74,12 @@ class Shelf:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._abouts: Remembered[About] = Remembered(20_000)
-        self._refs: Remembered[str | None] = Remembered(20_000)
-        self._files: Remembered[dict[str, Entry]] = Remembered(2_000)
-        self._oids: Remembered[str] = Remembered(20_000)
-        self._cards: Remembered[Card] = Remembered(20_000)
+        self._abouts: Remembered[About] = Remembered(100_000, lambda about: 1 + len(about.notes))
+        self._refs: Remembered[str | None] = Remembered(100_000)
+        self._created: Remembered[str] = Remembered(100_000)
+        self._files: Remembered[dict[str, Entry]] = Remembered(200_000, lambda files: 1 + len(files))
+        self._oids: Remembered[str] = Remembered(100_000)
+        self._cards: Remembered[Card] = Remembered(32 * 2**20, lambda card: 1000 + card.size)
 
     def names(self) -> list[str]:
         return sorted(name for name in Repository.names(self.root) if is_name(name))
@@ -97,14 +99,24 @@ class Shelf:
 
     def revision(self, repository: Repository, revision: str = MAIN) -> Revision:
         """By ``main``, a tag, or a commit or its first digits. Raises :class:`RefusedError`."""
-        commit = self._commit(repository, revision)
-        snapshot = str(repository.snapshot(commit)) if commit else ""
-        known = identity(snapshot) if commit else None
-        if commit is None or known is None:
-            raise no_revision(repository.name, ascii(revision)[1:-1][:100])
-        files = self._files.get(snapshot, known, lambda: _entries(repository, commit))
-        stamp = known, identity(about.where(repository))
-        return Revision(repository, commit, files, self.about(repository), stamp)
+        commit, stamp = self._find(repository, revision)
+        key = repository.path, commit
+        files = self._files.get(key, stamp, lambda: _entries(repository, commit))
+        return self._revision(repository, commit, files, stamp)
+
+    def known_revision(self, repository: Repository, revision: str) -> Revision | None:
+        """The same if it is remembered, which takes no time; otherwise none."""
+        commit, stamp = self._find(repository, revision)
+        files = self._files.known((repository.path, commit), stamp)
+        return None if files is None else self._revision(repository, commit, files, stamp)
+
+    def created(self, revision: Revision) -> str:
+        """When its repository was made: as it is noted, or else when the first one left was published."""
+        repository = revision.repository
+        where = repository.path / "snapshots"
+        return revision.about.created or self._created.get(
+            where, identity(where), lambda: about.first(repository)
+        )
 
     def card(self, revision: Revision) -> Card:
         """What its README and its record say about it."""
@@ -125,6 +137,20 @@ class Shelf:
             return self._refs.get(where, stamp, lambda: repository.ref(name))
         except HubError:  # a damaged one names nothing
             return None
+
+    def _find(self, repository: Repository, revision: str) -> tuple[str, Identity]:
+        """The commit, and what changes when somebody else changes its folder."""
+        commit = self._commit(repository, revision)
+        stamp = identity(repository.snapshot(commit)) if commit else None
+        if commit is None or stamp is None:
+            raise no_revision(repository.name, ascii(revision)[1:-1][:100])
+        return commit, stamp
+
+    def _revision(
+        self, repository: Repository, commit: str, files: Mapping[str, Entry], stamp: Identity
+    ) -> Revision:
+        stamps = stamp, identity(about.where(repository))
+        return Revision(repository, commit, files, self.about(repository), stamps)
 
     def _commit(self, repository: Repository, revision: str) -> str | None:
         if COMMIT.fullmatch(revision):
@@ -184,7 +210,8 @@ def _entries(repository: Repository, commit: str) -> dict[str, Entry]:
             where = os.path.normpath(os.path.join(path.parent, os.readlink(path)))
             if os.path.dirname(where) != blobs:
                 continue
-        status = os.lstat(where)
-        if stat.S_ISREG(status.st_mode):
-            found[file] = Entry(digest, status.st_size, where)
+        with suppress(FileNotFoundError):
+            status = os.lstat(where)
+            if stat.S_ISREG(status.st_mode):
+                found[file] = Entry(digest, status.st_size, where)
     return found

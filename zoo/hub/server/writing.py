@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -37,7 +38,7 @@ async def create(request: Request) -> Response:
     name = _named(body, token.name)
     hub.gate.check_writes(token, name)
     _check_free_of_addresses(name)
-    private = body.get("visibility") == "private" or body.get("private") is True
+    private = bool(_private(body))
     repository = Repository(hub.shelf.root, name)
     answer = {"url": f"{base_url(request)}/{name}", "name": name, "id": name}
     if await hub.write(lambda: commits.create(repository, private, token.name)):
@@ -97,19 +98,17 @@ async def settings(request: Request) -> Response:
     body = await read_json(request, hub.limits)
     if body.get("gated"):
         raise unsupported("gated access", "Make the model private instead.")
-    visibility = body.get("visibility", "private" if body.get("private") is True else "public")
-    if visibility not in ("private", "public"):
-        raise RefusedError(400, f"{brief(visibility)} is no visibility. Take 'private' or 'public'.")
+    private = _private(body)
 
     def act() -> None:
         with repository.locked():
             if not repository.exists:
                 raise no_repository(repository.name)
             now = hub.shelf.about(repository)
-            about.write(repository, about.About(visibility == "private", now.created, now.notes))
+            about.write(repository, now if private is None else replace(now, private=private))
 
     await hub.write(act)
-    return Json({"private": visibility == "private"})
+    return Json({} if private is None else {"private": private})
 
 
 async def preupload(request: Request) -> Response:
@@ -239,6 +238,16 @@ def _named(body: dict[str, Any], organisation: str = "") -> str:
     _check_model(body)
     organisation, name = body.get("organization") or organisation, body.get("name")
     return _checked_name(f"{organisation}/{name}" if organisation and isinstance(name, str) else name)
+
+
+def _private(body: dict[str, Any]) -> bool | None:
+    """Whether a body asks for private or public; none where it says nothing about it."""
+    visibility, private = body.get("visibility"), body.get("private")
+    if visibility is None and (private is None or isinstance(private, bool)):
+        return private
+    if visibility not in ("private", "public"):
+        raise RefusedError(400, f"{brief(visibility)} is no visibility. Take 'private' or 'public'.")
+    return bool(visibility == "private")
 
 
 def _checked_name(name: Any) -> str:
