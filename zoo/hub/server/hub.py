@@ -45,9 +45,8 @@ async def revision_of(request: Request) -> Revision:
     hub, parameters = hub_of(request), request.path_params
     repository = hub.gate.readable(request, parameters["repo"])
     asked = parameters.get("revision", MAIN)
-    return hub.shelf.known_revision(repository, asked) or await run_sync(
-        hub.shelf.revision, repository, asked
-    )
+    known = hub.shelf.known_revision(repository, asked)
+    return known if known is not None else await run_sync(hub.shelf.revision, repository, asked)
 
 
 def base_url(request: Request) -> str:
