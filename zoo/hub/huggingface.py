@@ -1,8 +1,9 @@
 """A hub on the network that speaks the protocol of the Hugging Face Hub: that one, or one by ``zoo serve``.
 
-All requests are made by ``huggingface_hub``, so ``HF_ENDPOINT``, ``HF_TOKEN``, ``HF_HOME`` and
-``HF_HUB_OFFLINE`` mean what they mean elsewhere, and what is fetched lies in the cache that it shares with
-other libraries.
+All requests go through ``huggingface_hub``, so ``HF_ENDPOINT``, ``HF_TOKEN``, ``HF_HOME`` and
+``HF_HUB_OFFLINE`` mean what they mean elsewhere, and what is fetched lies in its cache. Files are not fetched
+by ``hf_hub_download``, which names them as the server says: a hub is not trusted with names of files here,
+and what it sends is kept only if it is what the record describes.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from zoo.checkpoints.folder import CARD, RECORD, CheckpointFolder
+from zoo.checkpoints.folder import CARD, FREE, MAX_FREE, RECORD, CheckpointFolder
 from zoo.errors import (
     CheckpointError,
     HubError,
@@ -26,19 +28,23 @@ from zoo.errors import (
     UnknownRevisionError,
     ZooError,
     ZooWarning,
+    brief,
 )
 from zoo.hub.base import MAIN, Revision, check_tag
 from zoo.hub.card import render
+from zoo.hub.download import ATTEMPTS, download, pause
 from zoo.hub.front_matter import LIBRARY
 from zoo.hub.network import offline, public, redacted
 from zoo.hub.reference import check_revision
 from zoo.hub.repository import COMMIT, Repository
-from zoo.placing import write_whole
+from zoo.placing import staging, write_whole
 from zoo.registry import suggest
+from zoo.specs.record import FileEntry
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+T = TypeVar("T")
 HF = "hf://"
 TOKEN = "ZOO_TOKEN"
 """The variable with the token for hubs other than that of ``HF_ENDPOINT``, whose token they must not see."""
@@ -76,9 +82,11 @@ class HuggingFaceHub:
 
     def names(self) -> list[str]:
         """Repositories with our tag: of the organisation, without its name, or else all."""
-        with self._failing_clearly("list the names"):
-            found = self.api.list_models(author=self.organisation or None, filter=LIBRARY)
-            return sorted(model.id.removeprefix(f"{self.organisation}/") for model in found)
+        owner = self.organisation or None
+        found = self._patiently(
+            "list the names", "", lambda: list(self.api.list_models(author=owner, filter=LIBRARY))
+        )
+        return sorted(model.id.removeprefix(f"{self.organisation}/") for model in found)
 
     def search(self, text: str = "", limit: int = 50) -> list[dict[str, Any]]:
         """Checkpoints whose name matches a text: name, tags, downloads, likes and last change of each."""
@@ -120,14 +128,16 @@ class HuggingFaceHub:
 
     def tags(self, name: str) -> dict[str, str]:
         """Tag → commit."""
-        with self._failing_clearly("list the tags", name):
-            return {ref.name: ref.target_commit for ref in self.api.list_repo_refs(self._id(name)).tags}
+        refs = self._patiently("list the tags", name, lambda: self.api.list_repo_refs(self._id(name)))
+        return {ref.name: ref.target_commit for ref in refs.tags}
 
     def revisions(self, name: str) -> list[Revision]:
         """All commits, the latest first."""
         tags = self.tags(name)
-        with self._failing_clearly("list the revisions", name):
-            commits = [commit.commit_id for commit in self.api.list_repo_commits(self._id(name))]
+        found = self._patiently(
+            "list the revisions", name, lambda: self.api.list_repo_commits(self._id(name))
+        )
+        commits = [self._valid(commit.commit_id) for commit in found]
         return [self._revision(name, c, tuple(t for t, at in tags.items() if at == c)) for c in commits]
 
     def publish(
@@ -245,8 +255,7 @@ class HuggingFaceHub:
                 f"network off. With a network, fetch it with: zoo pull {self._spelled(name)}"
             )
         try:
-            with self._failing_clearly("find", name, asked):
-                commit = self._head(self._id(name), asked)
+            commit = self._head(self._id(name), asked)
         except UnreachableError:
             found = _cached(repository, asked)
             if found is None:
@@ -264,9 +273,10 @@ class HuggingFaceHub:
         return commit
 
     def _head(self, id: str, revision: str = MAIN) -> str:
+        """The commit that a revision stands for."""
         from huggingface_hub.errors import RevisionNotFoundError
 
-        with self._failing_clearly("find", id, revision):
+        def ask() -> str:
             try:
                 return str(self.api.model_info(id, revision=revision, timeout=30).sha)
             except RevisionNotFoundError:
@@ -278,29 +288,70 @@ class HuggingFaceHub:
                     raise
                 return str(begun[0])
 
+        return self._valid(self._patiently("find", id, ask, revision))
+
+    def _valid(self, commit: str) -> str:
+        """A commit from the hub, which becomes the name of a folder here."""
+        if not COMMIT.fullmatch(commit):
+            raise HubError(f"{self.where} gives {brief(commit)} for a commit, which is none. Is it a hub?")
+        return commit
+
+    def _patiently(self, what: str, name: str, ask: Callable[[], T], revision: str = "") -> T:
+        """The answer to a question, asked again while the hub is busy or the connection is cut."""
+        attempt = 0
+        while True:
+            try:
+                with self._failing_clearly(what, name, revision):
+                    return ask()
+            except UnreachableError as problem:
+                attempt += 1
+                if problem.pause is None or attempt == ATTEMPTS:
+                    raise
+                time.sleep(problem.pause or pause(None, attempt))
+
     def _folder(self, name: str, commit: str) -> CheckpointFolder:
         repository = self._repository(name)
 
         def bring(file: str) -> bool:
-            from huggingface_hub.errors import RemoteEntryNotFoundError
-
-            what = f"{file} of {self._spelled(name)}"
             if variable := offline():
                 raise OfflineError(
-                    f"{what} is not on this machine, and {variable} switches the network off. "
-                    f"With a network, fetch it with: zoo pull {self._spelled(name)}"
+                    f"{file} of {self._spelled(name)} is not on this machine, and {variable} switches the "
+                    f"network off. With a network, fetch it with: zoo pull {self._spelled(name)}"
                 )
-            with self._failing_clearly(f"fetch {file} of", name, commit):
-                try:
-                    found = self.api.hf_hub_download(
-                        self._id(name), file, revision=commit, cache_dir=repository.root, tqdm_class=_quiet()
-                    )
-                except RemoteEntryNotFoundError:
-                    return False
-            _check_content(Path(found), what)
-            return True
+            entry = None if file in FREE else folder.record.files.get(file)
+            return self._bring(repository, commit, file, entry)
 
-        return CheckpointFolder(repository.snapshot(commit), bring)
+        folder = CheckpointFolder(repository.snapshot(commit), bring)
+        return folder
+
+    def _bring(self, repository: Repository, commit: str, file: str, entry: FileEntry | None) -> bool:
+        """Fetch a file into the cache, unless it has the same under another name; whether the hub has it."""
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.errors import RemoteEntryNotFoundError
+        from huggingface_hub.utils._headers import build_hf_headers
+
+        if entry is not None and repository.blob(entry.sha256).is_file():
+            repository.add(commit, file, repository.blob(entry.sha256), entry.sha256)
+            return True
+        id = repository.name
+        with (
+            self._failing_clearly(f"fetch {file} of", id, commit),
+            staging(repository.path, "fetch") as stage,
+        ):
+            url = hf_hub_url(id, file, revision=commit, endpoint=self.api.endpoint)
+            headers = build_hf_headers(token=self.api.token, library_name=LIBRARY)
+            size = None if entry is None else entry.size
+            try:
+                digest = download(url, headers, stage / "file", size, MAX_FREE if size is None else size)
+            except RemoteEntryNotFoundError:
+                return False
+            if entry is not None and digest != entry.sha256:
+                raise CheckpointError(
+                    f"{file} of {self._spelled(id)} is not what its record describes (SHA-256). It has not "
+                    "been kept; fetch it again, or ask whoever published it."
+                )
+            repository.add(commit, file, stage / "file", digest)
+        return True
 
     def _before(self, name: str, head: str) -> CheckpointFolder | None:
         """The checkpoint that is to be followed, where there is one that can be read."""
@@ -328,8 +379,10 @@ class HuggingFaceHub:
         """Files that the hub does not have, or has otherwise."""
         from huggingface_hub.hf_api import RepoFile
 
-        with self._failing_clearly("list the files of", id):
-            there = {f.path: f for f in self.api.list_repo_tree(id, revision=head) if isinstance(f, RepoFile)}
+        listed = self._patiently(
+            "list the files of", id, lambda: list(self.api.list_repo_tree(id, revision=head))
+        )
+        there = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
         return {
             file
             for file, data in files.items()
@@ -349,7 +402,7 @@ class HuggingFaceHub:
                 done = self.api.create_commit(
                     id, operations, commit_message=f"{len(files)} files by {LIBRARY}", parent_commit=parent
                 )
-                return str(done.oid)
+                return self._valid(str(done.oid))
         except UnreachableError:  # perhaps after it had done what we asked for
             with suppress(ZooError):
                 head = self._head(id)
@@ -368,7 +421,7 @@ class HuggingFaceHub:
             raise self._explained(problem, what, name, revision) from problem
 
     def _explained(self, problem: Exception, what: str, name: str, revision: str) -> Exception:
-        from httpx2 import HTTPError, InvalidURL
+        from httpx2 import ConnectError, HTTPError, InvalidURL, TransportError
         from huggingface_hub import errors
 
         where, id = public(self.endpoint or self.api.endpoint), self._spelled(name) if name else ""
@@ -406,14 +459,16 @@ class HuggingFaceHub:
         if isinstance(problem, errors.OfflineModeIsEnabled):
             return OfflineError(f"{doing}: HF_HUB_OFFLINE switches the network off. Unset it, and try again.")
         if status == 429 or status >= 500:
-            return UnreachableError(f"{doing}: it answers {status} ({_said(problem)}). Try again later.")
-        if (
-            isinstance(problem, (HTTPError, errors.LocalEntryNotFoundError, OSError, InvalidURL))
-            and not status
-        ):
+            wait = pause(getattr(problem, "response", None), 0)
+            return UnreachableError(
+                f"{doing}: it answers {status} ({_said(problem)}). Try again later.", wait
+            )
+        if not status and isinstance(problem, (HTTPError, OSError, InvalidURL)):
+            cut = isinstance(problem, TransportError) and not isinstance(problem, ConnectError)
             return UnreachableError(
                 f"{doing}: {_said(problem)}. Check the address and the network, and try again; what has been "
-                "fetched is kept."
+                "fetched is kept.",
+                0.0 if cut else None,
             )
         return HubError(f"{doing}: {_said(problem)}.")
 
@@ -424,7 +479,11 @@ class HuggingFaceHub:
 
 
 class UnreachableError(HubError):
-    """A hub does not answer, or not in a way that can be understood."""
+    """A hub does not answer. ``pause`` are the seconds after which it might; none, if it hardly will."""
+
+    def __init__(self, message: str, pause: float | None = None) -> None:
+        super().__init__(message)
+        self.pause = pause
 
 
 def by_hand(card: str) -> str:
@@ -446,19 +505,6 @@ def _addresses(data: bytes) -> tuple[str, str]:
     return hashlib.sha256(data).hexdigest(), blob.hexdigest()
 
 
-def _check_content(link: Path, what: str) -> None:
-    """Whether a fetched file is what its name in the cache says; if not, it does not stay there."""
-    blob = Path(os.path.abspath(link.parent / os.readlink(link))) if link.is_symlink() else link
-    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", blob.name):
-        return  # no address: the record will tell
-    if blob.name not in _addresses(link.read_bytes()):
-        link.unlink(missing_ok=True)
-        blob.unlink(missing_ok=True)
-        raise CheckpointError(
-            f"{what} did not arrive as the hub describes it ({blob.name[:12]}…). Fetch it again."
-        )
-
-
 def _cached(repository: Repository, revision: str) -> str | None:
     """The commit that a revision stood for when it was last asked, if that was fetched."""
     with suppress(HubError):
@@ -470,14 +516,3 @@ def _cached(repository: Repository, revision: str) -> str | None:
         known for known in fetched if re.fullmatch("[0-9a-f]{7,40}", revision) and known.startswith(revision)
     ]
     return begun[0] if len(begun) == 1 else None
-
-
-def _quiet() -> Any:
-    """No bar for each of many small files: whoever fetches many shows one for all."""
-    from huggingface_hub.utils.tqdm import tqdm
-
-    class Quiet(tqdm):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **{**options, "disable": True})
-
-    return Quiet

@@ -132,6 +132,24 @@ class Repository:
             self._tidy()
             raise
 
+    def blob(self, digest: str) -> Path:
+        """Where the file with a SHA-256 lies, if it does."""
+        return self.path / "blobs" / digest
+
+    def add(self, commit: str, file: str, source: Path, digest: str) -> None:
+        """A file of a commit of which others may be missing, as a cache has it. Needs no lock."""
+        blob, link = self.blob(digest), self.snapshot(commit) / file
+        with staging(self.path, "add") as stage:
+            blob.parent.mkdir(exist_ok=True)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not _can_link(stage):
+                os.replace(source, link)
+                return
+            if source != blob:
+                os.replace(source, blob)
+            os.symlink(os.path.join("..", "..", "blobs", digest), stage / "new")
+            os.replace(stage / "new", link)
+
     def set_ref(self, name: str, commit: str) -> None:
         """For the lock's holder."""
         with staging(self.path, "ref") as stage:
