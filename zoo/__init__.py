@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zoo.hub.publish import publish as publish
     from zoo.hub.publish import pull as pull
     from zoo.hub.verify import verify as verify
+    from zoo.importing.adopt import adopt as adopt
     from zoo.specs.loading import load as spec  # noqa: F401
     from zoo.studies.reproduce import reproduce as reproduce
     from zoo.training.train import train as train
@@ -24,6 +25,7 @@ _VERBS = {
     "names": "zoo.hub",
     "load": "zoo.hub.load",
     "train": "zoo.training.train",
+    "adopt": "zoo.importing.adopt",
     "publish": "zoo.hub.publish",
     "pull": "zoo.hub.publish",
     "verify": "zoo.hub.verify",

@@ -17,7 +17,7 @@ VERBS = "__init__"
 FLOORS = (  # from the roof to the cellar; rooms on one floor do not import each other
     ("cli",),
     (VERBS,),
-    ("studies",),
+    ("importing", "studies"),
     ("analysis", "training"),
     ("hub", "learners"),
     ("checkpoints",),
@@ -25,7 +25,7 @@ FLOORS = (  # from the roof to the cellar; rooms on one floor do not import each
     ("models", "tasks"),
     ("specs",),
     ("registry",),
-    ("paths", "placing"),
+    ("paths", "placing", "progress"),
     ("errors",),
 )
 FLOOR = {room: number for number, rooms in enumerate(reversed(FLOORS)) for room in rooms}

@@ -1,0 +1,1 @@
+"""From files that were made elsewhere, weights or recordings, to checkpoints."""
