@@ -29,6 +29,7 @@ from zoo.specs.experiment import (
     TrainSpec,
 )
 from zoo.specs.families import STANDARD_SPLITS, TaskSpec
+from zoo.specs.license import spdx
 from zoo.specs.loading import parse
 from zoo.specs.study import PaperSpec, StudySpec
 from zoo.specs.writing import to_yaml
@@ -115,6 +116,8 @@ def of(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrategy[Any
             allow_nan=False,
             allow_infinity=False,
         )
+    if annotation is str and any(getattr(item, "func", None) is spdx for item in metadata):
+        return st.sampled_from(("CC0-1.0", "MIT OR Apache-2.0", "LicenseRef-ours"))
     if annotation is str:
         patterns = {getattr(item, "pattern", None) for item in metadata}
         return (

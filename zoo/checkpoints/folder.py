@@ -1,9 +1,9 @@
 """The folder that holds a checkpoint: bytes read with their digest checked, written whole or not at all.
 
 It holds ``record.json``, ``spec.json``, the weights (``model.safetensors``, or a file a member and snapshot),
-``golden.safetensors``, ``README.md``, and perhaps ``ledger.safetensors`` and ``portrait.png``. The record names every other file
-by size and SHA-256, except ``README.md``, in which people write. Nothing here imports torch until a tensor is
-asked for.
+``golden.safetensors``, ``README.md``, and perhaps ``ledger.safetensors`` and ``portrait.png``. The record
+names every other file by size and SHA-256, except ``README.md``, in which people write. Nothing here imports
+torch until a tensor is asked for.
 """
 
 from __future__ import annotations

@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from warnings import warn
 
-from zoo.checkpoints.folder import SPEC, safetensors_bytes
+from zoo.checkpoints.folder import PORTRAIT, SPEC, safetensors_bytes
 from zoo.checkpoints.network import GOLDEN, TOLERANCES, golden_outputs
+from zoo.errors import MissingDependencyError, ZooWarning
 from zoo.network import Network
 from zoo.specs.base import Spec
 from zoo.specs.catalogue import find
@@ -24,7 +26,7 @@ def make(
     """The record of an experiment's networks, one a member, and the files that go with it.
 
     ``facts`` are the fields of the record that neither the experiment nor the networks tell: among them
-    ``metrics``, by which the claims are judged. The files are the spec, the weights and golden outputs.
+    ``metrics``, by which the claims are judged. The files are spec, weights, golden outputs and portrait.
     """
     record = Record.model_validate(
         {
@@ -51,7 +53,22 @@ def make(
     }
     for index, member in enumerate(members):
         files[record.weights(index)] = safetensors_bytes(member.model.state_dict())
+    if picture := _portrait(record, experiment, members):
+        files[PORTRAIT] = picture
     return record, files
+
+
+def _portrait(record: Record, experiment: ExperimentSpec, members: Sequence[Network]) -> bytes | None:
+    """The picture for the card, where matplotlib is installed. No checkpoint fails for want of one."""
+    from zoo.checkpoints.portrait import portrait
+
+    try:
+        return portrait(record, experiment, members.__getitem__)
+    except MissingDependencyError:
+        return None
+    except Exception as problem:
+        warn(f"{record.name} has no portrait: drawing it failed with {problem!r}.", ZooWarning, stacklevel=3)
+        return None
 
 
 def citation(paper: str | None) -> str:

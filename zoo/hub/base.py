@@ -14,6 +14,7 @@ from typing import Protocol
 from zoo.checkpoints.folder import CARD, CheckpointFolder
 from zoo.errors import CheckpointError, HubError, UnknownNameError
 from zoo.hub.card import render
+from zoo.hub.card_check import check_card
 from zoo.hub.reference import Reference, check_revision
 from zoo.registry import suggest
 
@@ -98,8 +99,32 @@ def check_parent(name: str, newest: str | None, parent: str | None) -> None:
         )
 
 
-class DirectoryHub:
-    """What the two forms share."""
+class Publishing:
+    """What publishing to hubs of our own has in common."""
+
+    name: str
+
+    def fetch(self, name: str, revision: str | None = None) -> CheckpointFolder:
+        raise NotImplementedError
+
+    def _unknown(self, name: str) -> UnknownNameError:
+        raise NotImplementedError
+
+    def contents(self, folder: CheckpointFolder, name: str) -> dict[str, bytes]:
+        """The verified files that publishing under a name would put there, the card among them."""
+        files = folder.contents()
+        if CARD not in files:
+            try:
+                existing = self.fetch(name).read(CARD).decode("utf-8", "replace")
+            except (UnknownNameError, CheckpointError):
+                existing = None
+            files[CARD] = render(folder.record, folder.experiment, existing, reference=name).encode()
+        check_card(files[CARD], folder.record)
+        return files
+
+
+class DirectoryHub(Publishing):
+    """What the two forms of a directory share."""
 
     def __init__(self, root: Path, name: str | None = None) -> None:
         self.root = Path(root).expanduser().absolute()
@@ -119,17 +144,6 @@ class DirectoryHub:
     def fetch(self, name: str, revision: str | None = None) -> CheckpointFolder:
         """The checkpoint, whose files are verified as they are read."""
         return CheckpointFolder(self.resolve(name, revision).path)
-
-    def contents(self, folder: CheckpointFolder, name: str) -> dict[str, bytes]:
-        """The verified files that publishing under a name would put there, the card among them."""
-        files = folder.contents()
-        if CARD not in files:
-            try:
-                existing = self.fetch(name).read(CARD).decode("utf-8", "replace")
-            except (UnknownNameError, CheckpointError):
-                existing = None
-            files[CARD] = render(folder.record, folder.experiment, existing).encode()
-        return files
 
     def _unknown(self, name: str) -> UnknownNameError:
         names = self.names()

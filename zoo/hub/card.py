@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
+import json
 from collections.abc import Iterable, Iterator, Sequence
-from statistics import fmean
 from typing import Any
 
 import yaml
 
-from zoo.errors import CheckpointError
+from zoo.checkpoints.folder import PORTRAIT
+from zoo.errors import CheckpointError, ZooError
+from zoo.hub.front_matter import LIBRARY, front_matter, mean, split
+from zoo.hub.markdown import Bold, code, table, text
 from zoo.specs.base import Spec
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.record import Record
 
 BEGIN, END = "<!-- zoo:begin -->", "<!-- zoo:end -->"
 NOTE = "<!-- Generated from record.json and spec.json. What stands above and below these marks is kept. -->"
-_FRONT = re.compile(r"\A---\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
-def render(record: Record, experiment: ExperimentSpec, existing: str | None = None) -> str:
+def render(
+    record: Record, experiment: ExperimentSpec, existing: str | None = None, *, reference: str = ""
+) -> str:
     """The card of a checkpoint; of ``existing``, everything outside the generated block is kept.
 
-    So are keys of its front matter that are not generated. Raises :class:`CheckpointError` where its
-    front matter is no YAML or its markers do not go in a pair.
+    So are keys and tags of its front matter that are not generated. ``reference`` is what it is loaded by,
+    where that is not its own name: ``hf://lab/name``. Raises :class:`CheckpointError` where the front matter
+    is no YAML or the marks do not go in a pair.
     """
-    block = "\n\n".join([f"{BEGIN}\n{NOTE}", *_sections(record, experiment), END])
-    front, body = _split(existing or "")
-    head = yaml.safe_dump(
-        {**front, **_front(record, experiment)}, sort_keys=False, allow_unicode=True, width=100
-    )
-    if (body.count(BEGIN), body.count(END)) not in ((0, 0), (1, 1)) or body.find(BEGIN) > body.find(END):
+    block = "\n\n".join([f"{BEGIN}\n{NOTE}", *_sections(record, experiment, reference or record.name), END])
+    known, body = split(existing or "")
+    front = front_matter(record, experiment, known)
+    head = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=100)
+    if not paired(body):
         raise CheckpointError(
             f"README.md of {record.name} should have one line {BEGIN} and one {END} after it. Restore "
             "the pair, or remove both to have the block put in front."
@@ -43,85 +45,77 @@ def render(record: Record, experiment: ExperimentSpec, existing: str | None = No
     return f"---\n{head}---\n{before}{block}{after}"
 
 
-def text(value: Any) -> str:
-    """Anything as one line of plain text in Markdown: nothing in it is markup, a link or HTML."""
-    line = " ".join(str(value).split())
-    line = "".join(c for c in line if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    line = re.sub(r"([\\`*_{}\[\]|#~$!@])", r"\\\1", line)
-    line = re.sub(r"(?i)\b(https?|ftp|mailto|www)([:.])", r"\1&#8203;\2", line)
-    return re.sub(r"^(?:[-+=]+|[0-9]+[.)])(?= |$)", lambda found: f"{found[0][:-1]}\\{found[0][-1]}", line)
+def paired(body: str) -> bool:
+    """Whether there is one mark of each kind, in order, or none."""
+    counts = body.count(BEGIN), body.count(END)
+    return counts == (0, 0) or (counts == (1, 1) and body.index(BEGIN) < body.index(END))
 
 
-def _split(card: str) -> tuple[dict[str, Any], str]:
-    found = _FRONT.match(card)
-    if found is None:
-        return {}, card
-    try:
-        front = yaml.safe_load(found[1]) or {}
-    except (yaml.YAMLError, ValueError, RecursionError) as problem:
-        raise CheckpointError(
-            f"the lines between the first two --- of README.md are no valid YAML: {problem}. Correct them."
-        ) from problem
-    if not isinstance(front, dict):
-        raise CheckpointError(
-            "the lines between the first two --- of README.md should be 'key: value' lines."
-        )
-    return front, card[found.end() :]
-
-
-def _front(record: Record, experiment: ExperimentSpec) -> dict[str, Any]:
-    kinds = (experiment.model.kind, experiment.task.kind, experiment.learner.kind)
-    license = record.license.lower()
-    known = re.fullmatch("[a-z0-9.-]+", license)
-    front: dict[str, Any] = {"library_name": "zoo", "license": license if known else "other"}
-    if not known:
-        front["license_name"] = record.license
-    front["tags"] = list(dict.fromkeys(["zoo", *kinds, *record.tags]))
-    return front | {"model-index": [{"name": record.name, "results": list(_results(record, experiment))}]}
-
-
-def _results(record: Record, experiment: ExperimentSpec) -> Iterator[dict[str, Any]]:
-    """Means over the members, in the form that the Hugging Face Hub reads."""
-    splits: dict[str, list[dict[str, Any]]] = {}
-    for name, values in record.metrics.items():
-        split, _, metric = name.rpartition("/")
-        if finite := _finite(values):
-            splits.setdefault(split, []).append({"type": metric, "name": name, "value": fmean(finite)})
-    for split, metrics in splits.items():
-        dataset = {"type": "zoo", "name": experiment.task.kind, **({"split": split} if split else {})}
-        task = {"type": "other", "name": experiment.task.kind}
-        yield {"task": task, "dataset": dataset, "metrics": metrics}
-
-
-def _sections(record: Record, experiment: ExperimentSpec) -> Iterator[str]:
+def _sections(record: Record, experiment: ExperimentSpec, reference: str) -> Iterator[str]:
     yield f"# {text(record.title or record.name)}"
     yield _what(record, experiment)
     if experiment.description.strip():
         yield text(experiment.description)
-    member = "" if record.members is None else f"  # the first member; the others are {record.name}/1 …"
-    yield (
-        f'```python\nimport zoo\n\nnet = zoo.load("{record.name}"){member}\n'
-        "run = net.trajectories(trials=64, seed=1)  # states, inputs, outputs\n```"
-    )
-    parts = {"model": experiment.model, "task": experiment.task, "learner": experiment.learner}
-    rows = [(part, spec.kind, ", ".join(_settings(spec))) for part, spec in parts.items()]
-    rows.append(("train", "", ", ".join(_settings(experiment.train))))
-    if experiment.population is not None:
-        rows.append(("population", "", ", ".join(_settings(experiment.population))))
-    yield "## Spec\n\n" + _table(("part", "kind", "settings other than defaults"), rows)
-    yield "## Metrics\n\n" + _table(("metric", "mean", "lowest", "highest", "members"), _metric_rows(record))
+    yield _picture(record)
+    yield f"Install the library with `pip install {LIBRARY}`, and then:"
+    yield _loading(record, reference)
+    yield "## Metrics\n\n" + table(("metric", "mean", "lowest", "highest", "networks"), _metric_rows(record))
     yield "## Claims\n\n" + _claims(record)
-    yield "## Provenance\n\n" + _table(("", ""), _provenance(record))
+    yield "## Spec\n\n" + table(("part", "kind", "settings other than defaults"), _spec_rows(experiment))
+    yield "## Provenance\n\n" + table(("", ""), _provenance(record))
     yield "## Limits\n\n" + _limits(record, experiment)
+    if record.citation.strip():
+        yield "## Citation\n\n" + "\n\n".join(_citation(record))
 
 
 def _what(record: Record, experiment: ExperimentSpec) -> str:
     count = "One network" if record.members is None else f"A population of {record.members} networks"
-    return (
-        f"{count} of kind {text(experiment.model.kind)} with {record.parameters:,} parameters each, trained "
-        f"by {text(experiment.learner.kind)} on the task {text(experiment.task.kind)}."
+    each = "" if record.members is None else " each"
+    model, task, learner = (
+        text(part.kind) for part in (experiment.model, experiment.task, experiment.learner)
     )
+    if not experiment.learner.learns:
+        return f"{count} of kind {model}, simulated and not trained, driven by the task {task}."
+    return (
+        f"{count} of kind {model} with {record.parameters:,} parameters{each}, trained by {learner} on the "
+        f"task {task}."
+    )
+
+
+def _picture(record: Record) -> str:
+    if PORTRAIT not in record.files:
+        return (
+            "It has no picture of its dynamics: one is drawn as a checkpoint is written, where matplotlib is "
+            f"installed (`pip install '{LIBRARY}[viz]'`)."
+        )
+    left = "its loss and metrics during training, and " if _was_trained(record) else ""
+    alt = f"The portrait of {record.name}: {left}states of trials in their principal components"
+    return f"![{text(alt)}]({PORTRAIT})"
+
+
+def _was_trained(record: Record) -> bool:
+    return any(len(curve.steps) > 1 for curve in record.curve)
+
+
+def _loading(record: Record, reference: str) -> str:
+    more = ""
+    if record.members is not None and record.members > 1:
+        last = json.dumps(f"{reference}/{record.members - 1}")
+        more = f"  # the first of {record.members}; the last is {last}"
+    lines = (
+        "import zoo",
+        "",
+        f"net = zoo.load({json.dumps(reference)}){more}",
+        "run = net.trajectories(trials=64, seed=1)  # states, inputs, outputs",
+    )
+    return code("\n".join(lines), "python")
+
+
+def _spec_rows(experiment: ExperimentSpec) -> Iterator[Sequence[Any]]:
+    for part in ("model", "task", "learner", "train", "population"):
+        spec: Spec | None = getattr(experiment, part)
+        if spec is not None:
+            yield part, getattr(spec, "kind", ""), ", ".join(_settings(spec))
 
 
 def _settings(spec: Spec) -> Iterator[str]:
@@ -141,7 +135,7 @@ def _metric_rows(record: Record) -> Iterator[Sequence[Any]]:
     for name, values in record.metrics.items():
         finite = _finite(values)
         count = f"{len(finite)} of {len(values)} finite" if len(finite) < len(values) else len(values)
-        yield (name, *(map(_number, (fmean(finite), min(finite), max(finite))) if finite else "———"), count)
+        yield (name, *(map(_number, (mean(finite), min(finite), max(finite))) if finite else "———"), count)
 
 
 def _claims(record: Record) -> str:
@@ -158,7 +152,7 @@ def _claims(record: Record) -> str:
             (claim.subject(), claim.bound(), measured, source, Bold("holds" if verdict.holds else "FAILS"))
         )
     failing = [verdict for verdict in record.claims if not verdict.holds]
-    lines = [_table(("claim", "bound", "measured", "source", "verdict"), rows)]
+    lines = [table(("claim", "bound", "measured", "source", "verdict"), rows)]
     if failing:
         lines.append(f"**{len(failing)} of {len(record.claims)} claims fail.**")
     lines += [f"- {text(v.claim.subject())} fails: {text(v.note)}" for v in failing if v.note]
@@ -182,7 +176,6 @@ def _provenance(record: Record) -> Iterator[Sequence[Any]]:
     yield "experiment", record.experiment
     yield "derived from", _listed(record.parents) or "nothing"
     yield "licence", f"{record.license} (weights), {record.code_license} (code)"
-    yield "citation", record.citation or "none given"
 
 
 def _limits(record: Record, experiment: ExperimentSpec) -> str:
@@ -195,16 +188,19 @@ def _limits(record: Record, experiment: ExperimentSpec) -> str:
     )
 
 
-class Bold(str):
-    """A cell in bold."""
+def _citation(record: Record) -> Iterator[str]:
+    """The text of the record, and BibTeX where the catalogue has the paper that it cites."""
+    from zoo.specs.catalogue import find
+    from zoo.specs.loading import load
+    from zoo.specs.study import PaperSpec
 
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    def cell(value: Any) -> str:
-        return f"**{text(value)}**" if isinstance(value, Bold) else text(value)
-
-    lines = [head, ["---"] * len(head), *([cell(value) for value in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    yield text(record.citation)
+    try:
+        paper: Spec | None = load(find(record.paper)) if record.paper else None
+    except ZooError:
+        return
+    if isinstance(paper, PaperSpec) and paper.citation() == record.citation:
+        yield code(paper.bibtex(), "bibtex")
 
 
 def _finite(values: Iterable[float | None]) -> list[float]:

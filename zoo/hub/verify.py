@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.checkpoints.folder import CheckpointFolder
+from zoo.checkpoints.folder import CARD, CheckpointFolder
 from zoo.checkpoints.network import Replay, measure_members, replay
+from zoo.hub.card_check import problems_of
 from zoo.hub.lookup import fetch
 from zoo.hub.reference import Reference
 
@@ -21,10 +22,12 @@ class Verification:
     """Golden outputs, one entry a member; empty where only digests were asked for."""
     drifted: tuple[str, ...]
     """Metrics that no longer measure what the record says; empty unless they were asked for."""
+    card: tuple[str, ...] = ()
+    """What is wrong with the card, if there is one."""
 
     @property
     def holds(self) -> bool:
-        return not self.drifted and all(replay.holds for replay in self.replays)
+        return not self.drifted and not self.card and all(replay.holds for replay in self.replays)
 
 
 def verify(
@@ -34,10 +37,10 @@ def verify(
     metrics: bool = False,
     device: str = "cpu",
 ) -> Verification:
-    """Check digests of all files, replay the golden outputs, and re-measure the metrics if asked to.
+    """Check digests and the card, replay the golden outputs, and re-measure the metrics if asked to.
 
-    Raises :class:`CheckpointError` on a damaged file; a drift of outputs or metrics is reported in the
-    result.
+    Raises :class:`CheckpointError` on a damaged file; a drift of outputs or metrics, and what is wrong with
+    the card, are reported in the result.
     """
     folder = name if isinstance(name, CheckpointFolder) else fetch(name)
     folder.verify()
@@ -45,7 +48,8 @@ def verify(
     measured = measure_members(folder, device) if metrics else {}
     drifted = tuple(name for name, now in measured.items() if not _close(record.metrics[name], now))
     replays = tuple(replay(folder, device)) if outputs else ()
-    return Verification(record.name, tuple(record.files), replays, drifted)
+    card = problems_of(folder.read(CARD), record) if folder.has(CARD) else ()
+    return Verification(record.name, tuple(record.files), replays, drifted, tuple(card))
 
 
 def _close(before: tuple[float | None, ...], now: tuple[float | None, ...]) -> bool:

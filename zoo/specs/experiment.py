@@ -12,6 +12,7 @@ from zoo.registry import suggest
 from zoo.specs.base import Count, Line, Lines, Name, Seed, Spec, Text, located
 from zoo.specs.claim import ClaimSpec
 from zoo.specs.families import LearnerSpec, ModelSpec, TaskSpec
+from zoo.specs.license import License
 from zoo.specs.problems import explain
 
 
@@ -158,8 +159,8 @@ class ExperimentSpec(Spec):
     paper: Name | None = None
     """Key of the paper whose result this is, as in ``specs/<paper>/paper.yaml``."""
     tags: Lines = ()
-    license: Line = "CC0-1.0"
-    """SPDX identifier for the weights; the code has its own."""
+    license: License = "CC0-1.0"
+    """Of the weights: an SPDX expression. The code has its own."""
     model: ModelSpec
     task: TaskSpec
     learner: LearnerSpec

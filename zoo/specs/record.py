@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from zoo.specs.base import Line, Lines, Name, Spec, Text
 from zoo.specs.claim import Measured, Verdict
+from zoo.specs.license import License
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -63,9 +64,9 @@ class Record(Spec):
     paper: Name | None = None
     citation: Text = ""
     tags: Lines = ()
-    license: Line
-    """SPDX identifier for the weights."""
-    code_license: Line = "MIT"
+    license: License
+    """Of the weights: an SPDX expression."""
+    code_license: License = "MIT"
     experiment: Digest
     """Digest of the experiment spec in ``spec.json``."""
     members: Annotated[int, Field(ge=1)] | None = None

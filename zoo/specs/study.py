@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -115,3 +116,28 @@ class PaperSpec(Spec):
         return f"{', '.join(self.authors)} ({self.year}). {self.title}. {self.venue}.{link}".replace(
             " .", "."
         )
+
+    def bibtex(self) -> str:
+        """An entry for a bibliography."""
+        kind, place = "misc", "howpublished"
+        if re.search("Conference|Proceedings|Advances in|Workshop|Symposium", self.venue):
+            kind, place = "inproceedings", "booktitle"
+        elif self.venue and not self.venue.startswith("arXiv"):
+            kind, place = "article", "journal"
+        fields = {
+            "title": f"{{{_tex(self.title)}}}",
+            "author": " and ".join(map(_tex, self.authors)),
+            "year": str(self.year),
+            place: _tex(self.venue),
+            "eprint": _tex(self.arxiv or ""),
+            "archivePrefix": "arXiv" if self.arxiv else "",
+            "doi": _tex(self.doi or ""),
+        }
+        lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
+        return "\n".join([f"@{kind}{{{self.name}{self.year},", *lines, "}"])
+
+
+def _tex(text: str) -> str:
+    """Text in which nothing means more to TeX than itself."""
+    plain = text.replace("\\", " ").replace("{", "(").replace("}", ")")
+    return re.sub(r"([&%$#_])", r"\\\1", plain)
