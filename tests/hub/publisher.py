@@ -5,6 +5,7 @@
 ``steps ACT HUB FORM FOLDER``     acts in child processes, the k-th killed before it touches the disk for the
                                   k-th time, and says "k" after each, until one lives to the end
 ``moments N HUB FORM FOLDER...``  publishes in N child processes, each killed at some moment
+``killed N WHAT WHERE FOLDER...`` acts over and over in N child processes, each killed at some moment
 """
 
 from __future__ import annotations
@@ -91,9 +92,39 @@ def moments(count: int, hub: DirectoryHub, folders: list[CheckpointFolder]) -> N
         sys.stdin.readline()
 
 
+def killed(count: int, what: str, where: str, folders: list[CheckpointFolder]) -> None:
+    import zoo
+    from zoo.hub.caches import prune
+    from zoo.hub.huggingface import HuggingFaceHub
+
+    def act(turn: int) -> None:
+        if what == "pull":
+            zoo.pull(f"{where}/lab/*")
+            prune()
+        elif what == "push":
+            HuggingFaceHub(where, "lab").publish(folders[turn % len(folders)])
+        else:
+            FolderHub(Path(where)).publish(folders[turn % len(folders)])
+
+    clock = random.Random(0)
+    for _ in range(count):
+        child = os.fork()
+        if not child:
+            for turn in itertools.count(clock.randrange(100)):
+                act(turn)
+        time.sleep(clock.uniform(0, 0.4 if what == "pull" else 0.15))
+        os.kill(child, signal.SIGKILL)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL, "it did not end by itself"
+        print("killed", flush=True)
+        sys.stdin.readline()
+
+
 def main() -> None:
     mode, *arguments = sys.argv[1:]
-    if mode == "steps":
+    if mode == "killed":
+        count, what, where, *sources = arguments
+        killed(int(count), what, where, [CheckpointFolder(Path(source)) for source in sources])
+    elif mode == "steps":
         what, path, form, folder = arguments
         steps(what, hub_of(path, form), CheckpointFolder(Path(folder)))
     elif mode == "read":
