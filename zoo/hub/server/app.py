@@ -84,7 +84,7 @@ class _File(Route):
 
 
 async def _nothing(request: Request) -> Response:
-    kind = request.url.path.removeprefix("/api").split("/")[1]
+    kind = request.scope["path"].removeprefix("/api").split("/")[1]
     if kind in ("datasets", "spaces", "kernels", "buckets"):
         raise RefusedError(404, f"This hub keeps models only, and no {kind}. Publish a model.", REPOSITORY)
     raise RefusedError(404, "This hub has no such address. docs/serve.md says which of the Hub's it has.")

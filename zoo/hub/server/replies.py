@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -16,6 +17,7 @@ from zoo.hub.server.cards import dumps
 from zoo.hub.server.refusals import RefusedError
 
 log = logging.getLogger("zoo.hub.server")
+_HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
 SAFE = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
@@ -54,11 +56,19 @@ class Safely:
             await send(message)
 
         try:
+            _check_host(scope)
             await self.app(scope, receive, sending)
         except Exception as problem:
             if begun:  # too late for an answer: the connection is cut, which a client notices
                 raise cut_off(_brief(problem)) from None
             await refuse(problem)(scope, receive, sending)
+
+
+def _check_host(scope: Scope) -> None:
+    """Addresses in answers begin with what the client calls this server, so it must be a plain name."""
+    for key, value in scope["headers"]:
+        if key == b"host" and not _HOST.fullmatch(value):
+            raise RefusedError(400, "The Host of the request is no name of a machine. Correct the address.")
 
 
 def cut_off(why: str) -> Exception:
@@ -70,9 +80,8 @@ def cut_off(why: str) -> Exception:
 def refuse(problem: Exception) -> Response:
     """The answer to a failure; its reason if it is one of ours, and none of the system's otherwise."""
     refusal = _as_refused(problem)
-    headers = {
-        "X-Error-Message": " ".join(refusal.message.encode("ascii", "replace").decode().split())[:1000]
-    }
+    line = "".join(c if c.isascii() and c.isprintable() else " " for c in refusal.message)
+    headers = {"X-Error-Message": line[:1000]}
     if refusal.code:
         headers["X-Error-Code"] = refusal.code
     if refusal.size is not None:

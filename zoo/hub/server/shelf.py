@@ -65,7 +65,7 @@ class Revision:
         """Raises :class:`RefusedError` where there is no such file."""
         found = self.files.get(path)
         if found is None:
-            raise no_entry(self.repository.name, path[:200])
+            raise no_entry(self.repository.name, ascii(path)[1:-1][:200])
         return found
 
 
