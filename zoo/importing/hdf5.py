@@ -11,7 +11,8 @@ import numpy as np
 from zoo.errors import MissingDependencyError, ZooError, brief
 from zoo.importing.files import MAX_BYTES, RATIO, ForeignFile
 
-MAX_ENTRIES = 10_000
+MAX_GROUPS = 1000
+MAX_DEPTH = 16
 SMALL = 2**20
 """Bytes of an array that need not be compared with what is stored of it."""
 
@@ -44,27 +45,25 @@ def read_hdf5(file: ForeignFile) -> dict[str, np.ndarray]:
 
 
 def _datasets(file: ForeignFile, root: Any) -> Iterator[tuple[str, Any]]:
-    """Name and dataset, of plain ones. A group that holds itself is met again and again, up to a limit."""
+    """Name and dataset, of plain ones, in all groups."""
     import h5py
 
     pending = [("", root)]
-    for _ in range(MAX_ENTRIES):
-        if not pending:
-            return
-        above, group = pending.pop(0)
+    for above, group in pending:
         for key in group:
             name = f"{above}{key}"
-            link = group.get(key, getlink=True)
-            if not isinstance(link, h5py.HardLink):
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 file.refuse(f"holds {brief(name)}, a link to elsewhere, and links are not followed")
             found = group.get(key)
-            if isinstance(found, h5py.Group):
-                pending.append((f"{name}/", found))
-            elif isinstance(found, h5py.Dataset):
+            if isinstance(found, h5py.Dataset):
                 yield name, _plain(file, name, found)
-            if len(pending) > MAX_ENTRIES:
-                break
-    file.refuse(f"holds more than {MAX_ENTRIES:,} groups, or a group that is inside itself")
+            elif isinstance(found, h5py.Group):
+                pending.append((f"{name}/", found))
+        if len(pending) > MAX_GROUPS or above.count("/") > MAX_DEPTH:
+            file.refuse(
+                f"has groups nested more than {MAX_DEPTH} deep or more than {MAX_GROUPS:,} of them, perhaps "
+                "because one is inside itself"
+            )
 
 
 def _plain(file: ForeignFile, name: str, dataset: Any) -> Any:

@@ -46,8 +46,12 @@ def _joined(where: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Named]:
         if prefix and pair.setdefault(PARTS[prefix], name) != name:
             raise ForeignFileError(
                 f"{where} has more than two parts of one array, {pair[PARTS[prefix]]} and {name} among them. "
-                "Leave out one of the two with a mapping."
+                "Write a file with one of the two."
             )
+    if both := [base for base, pair in pairs.items() if len(pair) == 2 and base in arrays]:
+        raise ForeignFileError(
+            f"{where} has {both[0]} whole and in two parts. Write a file with one or the other."
+        )
     found = {
         base: _both(where, arrays, *(pair[0], pair[1])) for base, pair in pairs.items() if len(pair) == 2
     }
@@ -60,6 +64,6 @@ def _both(where: str, arrays: Mapping[str, np.ndarray], first: str, second: str)
     if one.ndim != other.ndim or not one.ndim or one.shape[1:] != other.shape[1:]:
         raise ForeignFileError(
             f"{where}: {first} {list(one.shape)} and {second} {list(other.shape)} are no parts of one array. "
-            "Correct the file, or leave them out with a mapping."
+            "Correct the file."
         )
     return Named(np.concatenate([one, other]), f"{first} and {second}", len(other))

@@ -60,17 +60,17 @@ class Recording(Dynamics):
     def decode(self, exposed: Tensor) -> Tensor:
         """Only where the output is the activity: recorded outputs do not follow from it."""
         if self.spec.outputs:
-            self._refuse("a readout")
+            self._refuse("readout")
         return exposed
 
     def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
-        self._refuse("a step")
+        self._refuse("step")
 
     def initial_state(self, batch: int) -> Tensor:
-        self._refuse("an initial state")
+        self._refuse("initial state")
 
     def intervene(self, changes: Mapping[str, Intervention]) -> AbstractContextManager[None]:  # type: ignore[override]
-        self._refuse("a step in which one could intervene")
+        self._refuse("step in which one could intervene")
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Output:
         """Trials by number: ``x`` is ``[batch, time, 1]``, with the number of the trial at the first step.

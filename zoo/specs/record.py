@@ -47,6 +47,21 @@ class Environment(Spec):
     threads: Annotated[int, Field(ge=1)]
 
 
+class Imported(Spec):
+    """Where a checkpoint comes from that was not trained here."""
+
+    source: Annotated[Text, Field(min_length=1)]
+    """Who made it, and where it was published."""
+    sha256: Annotated[tuple[Digest, ...], Field(strict=False)]
+    """Of the files that it was made from, in their order."""
+    mapping: Digest | None = None
+    """Digest of the mapping, where there was one."""
+    tensors: dict[Line, Line] = {}
+    """Our tensor → what of the files it was made of; of several members, the first's."""
+    notes: Lines = ()
+    """What of the files was left out."""
+
+
 class Curve(Spec):
     """Validation during the training of one member."""
 
@@ -75,7 +90,7 @@ class Record(Spec):
     steps: Annotated[tuple[int, ...], Field(strict=False)]
     """Batches that each member was trained on."""
     stopped: Lines
-    """Why each member ended: ``target`` or ``steps``."""
+    """Why each member ended: ``target`` or ``steps``; ``imported`` where it was not trained here."""
     series: Annotated[tuple[Annotated[tuple[int, ...], Field(strict=False)], ...], Field(strict=False)] = ()
     """Steps of the snapshots that were kept, a list a member."""
     parameters: Annotated[int, Field(ge=0)]
@@ -93,6 +108,8 @@ class Record(Spec):
     """UTC, ISO 8601."""
     parents: Lines = ()
     """References of the checkpoints that this one was derived from."""
+    imported: Imported | None = None
+    """Where it comes from, where it was not trained here."""
 
     @model_validator(mode="after")
     def _one_entry_a_member(self) -> Self:
