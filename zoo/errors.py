@@ -64,12 +64,12 @@ class RegistryError(ZooError):
 
 
 class MissingDependencyError(ZooError, ImportError):
-    """An optional library is needed; the message says which extra brings it."""
+    """An optional library is needed; the message says which extra brings it, if one does."""
 
     def __init__(self, library: str, extra: str, purpose: str) -> None:
+        wanted = f"'neuroai-zoo[{extra}]'" if extra else library
         super().__init__(
-            f"{purpose} needs {library}, which is not installed. "
-            f"Install it with: pip install 'neuroai-zoo[{extra}]'"
+            f"{purpose} needs {library}, which is not installed. Install it with: pip install {wanted}"
         )
 
 

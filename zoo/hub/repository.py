@@ -79,6 +79,13 @@ class Repository:
         found = [path for path in self.path.glob("snapshots/*") if COMMIT.fullmatch(path.name)]
         return [path.name for path in sorted(found, key=lambda p: (-p.lstat().st_mtime_ns, p.name))]
 
+    def beginning_with(self, digits: str) -> list[str]:
+        """Commits whose first digits are these."""
+        return [commit for commit in self.commits() if commit.startswith(digits)]
+
+    def has(self, commit: str) -> bool:
+        return self.snapshot(commit).is_dir()
+
     def snapshot(self, commit: str) -> Path:
         """The folder with the files of a commit."""
         return self.path / "snapshots" / commit
