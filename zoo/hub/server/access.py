@@ -5,11 +5,11 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from zoo.errors import HubError
-from zoo.hub.repository import Repository
 from zoo.hub.server import tokens
+from zoo.hub.server.about import About
 from zoo.hub.server.refusals import WRONG_TOKEN, RefusedError, no_repository
 from zoo.hub.server.remembering import Remembered, identity
-from zoo.hub.server.shelf import Shelf
+from zoo.hub.server.shelf import Place, Shelf
 from zoo.hub.server.tokens import Token
 
 
@@ -41,18 +41,17 @@ class Gate:
             raise RefusedError(401, f"This hub needs a token for reading, too. {_ASK}")
         return token
 
-    def may_read(self, token: Token | None, repository: Repository) -> bool:
-        if not self.shelf.about(repository).private:
-            return True
-        return token is not None and token.covers(namespace(repository.name))
+    def may_read(self, token: Token | None, name: str, about: About) -> bool:
+        return not about.private or (token is not None and token.covers(namespace(name)))
 
-    def readable(self, request: Request, name: str) -> Repository:
-        """A repository. Raises :class:`RefusedError`, alike for what is hidden and what is missing."""
+    def readable(self, request: Request, name: str) -> tuple[Place, About]:
+        """Where a repository is, if it is there, and what is said of it. Raises :class:`RefusedError`."""
         token = self.reader(request)
-        repository = self.shelf.repository(name)
-        if not self.may_read(token, repository):
+        place = self.shelf.place(name)
+        about = self.shelf.about(place)
+        if not self.may_read(token, name, about):
             raise no_repository(name)
-        return repository
+        return place, about
 
     def writer(self, request: Request) -> Token:
         """Whoever may write somewhere. Raises :class:`RefusedError`."""
@@ -77,11 +76,11 @@ class Gate:
         own = ", ".join(f"{part}/" for part in (token.name, *token.organisations))
         raise RefusedError(403, f"The token {token.name!r} may not write {where}. It may write under {own}")
 
-    def writable(self, request: Request, name: str) -> tuple[Repository, Token]:
+    def writable(self, request: Request, name: str) -> tuple[Place, Token]:
         """A repository that is there, and whoever writes to it. Raises :class:`RefusedError`."""
         token = self.writer(request)
         repository = self.shelf.repository(name)
-        if not self.may_read(token, repository):
+        if not self.may_read(token, name, self.shelf.about(repository)):
             raise no_repository(name)
         self.check_writes(token, name)
         return repository, token

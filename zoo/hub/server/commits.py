@@ -20,7 +20,7 @@ from zoo.hub.server.bodies import Body, as_object
 from zoo.hub.server.limits import Limits
 from zoo.hub.server.paths import check_path, check_together
 from zoo.hub.server.refusals import RefusedError, no_entry, no_repository
-from zoo.hub.server.shelf import Entry, Shelf
+from zoo.hub.server.shelf import Entry, Place, Shelf
 from zoo.placing import staging
 
 EMPTY = commit_of({})
@@ -79,7 +79,7 @@ def read_change(body: Body, stage: Path, limits: Limits) -> Change:
     )
 
 
-def apply(shelf: Shelf, repository: Repository, change: Change, author: str, limits: Limits) -> str:
+def apply(shelf: Shelf, repository: Place, change: Change, author: str, limits: Limits) -> str:
     """The new commit, which ``main`` then stands for. Raises :class:`RefusedError`, with nothing changed."""
     with repository.locked():
         current = repository.ref()

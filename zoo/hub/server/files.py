@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import BinaryIO
+from io import FileIO
 from urllib.parse import quote
 
 from anyio.to_thread import run_sync
@@ -18,6 +18,11 @@ from zoo.hub.server.shelf import Entry, open_entry
 
 AT_ONCE = 2**20
 """Bytes that are read and sent without a thread."""
+_ALWAYS = [
+    (b"content-type", b"application/octet-stream"),
+    (b"accept-ranges", b"bytes"),
+    (b"cache-control", b"private, no-cache"),
+]
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
@@ -36,10 +41,10 @@ async def resolve(scope: Scope, receive: Receive, send: Send) -> None:
         descriptor = open_entry(entry)
     except OSError:
         raise RefusedError(500, f"{path} is damaged on this hub. Ask for it to be published again.") from None
-    with open(descriptor, "rb") as file:
+    with open(descriptor, "rb", buffering=0) as file:
         file.seek(start)
         if end - start <= AT_ONCE:
-            return await _send(send, status, headers, file.read(end - start))
+            return await _send(send, status, headers, file.read(end - start) or b"")
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await _stream(send, file, end - start)
 
@@ -49,7 +54,7 @@ async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], bod
     await send({"type": "http.response.body", "body": body})
 
 
-async def _stream(send: Send, file: BinaryIO, left: int) -> None:
+async def _stream(send: Send, file: FileIO, left: int) -> None:
     while left:
         piece = await run_sync(file.read, min(left, AT_ONCE))
         if not piece:
@@ -80,16 +85,14 @@ def _headers(
     entry: Entry, path: str, commit: str, status: int, start: int, end: int
 ) -> list[tuple[bytes, bytes]]:
     name = quote(path.rpartition("/")[2])
-    headers = {
-        "content-type": "application/octet-stream",
-        "content-disposition": f"attachment; filename*=UTF-8''{name}",
-        "etag": f'"{entry.digest}"',
-        "x-repo-commit": commit,
-        "accept-ranges": "bytes",
-        "cache-control": "private, no-cache",
-    }
+    headers = [
+        *_ALWAYS,
+        (b"content-disposition", f"attachment; filename*=UTF-8''{name}".encode()),
+        (b"etag", b'"%s"' % entry.digest.encode()),
+        (b"x-repo-commit", commit.encode()),
+    ]
     if status != 304:
-        headers["content-length"] = str(end - start)
+        headers.append((b"content-length", b"%d" % (end - start)))
     if status == 206:
-        headers["content-range"] = f"bytes {start}-{end - 1}/{entry.size}"
-    return [(key.encode(), value.encode()) for key, value in headers.items()]
+        headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, entry.size)))
+    return headers

@@ -43,10 +43,10 @@ def hub_of(request: Request) -> Hub:
 async def revision_of(request: Request) -> Revision:
     """The revision that a request is about. Raises :class:`RefusedError` for what it may not read."""
     hub, parameters = hub_of(request), request.path_params
-    repository = hub.gate.readable(request, parameters["repo"])
+    place, about = hub.gate.readable(request, parameters["repo"])
     asked = parameters.get("revision", MAIN)
-    known = hub.shelf.known_revision(repository, asked)
-    return known if known is not None else await run_sync(hub.shelf.revision, repository, asked)
+    known = hub.shelf.known_revision(place, asked, about)
+    return known if known is not None else await run_sync(hub.shelf.revision, place, asked, about)
 
 
 def base_url(request: Request) -> str:

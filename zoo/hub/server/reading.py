@@ -138,9 +138,10 @@ def readable(hub: Hub, token: Token | None) -> Iterator[Revision]:
     """The newest revision of every model that the holder of a token, or anyone, may read; by name."""
     for name in hub.shelf.names():
         with suppress(RefusedError):  # deleted meanwhile, or damaged
-            repository = hub.shelf.repository(name)
-            if hub.gate.may_read(token, repository):
-                yield hub.shelf.revision(repository)
+            place = hub.shelf.repository(name)
+            about = hub.shelf.about(place)
+            if hub.gate.may_read(token, name, about):
+                yield hub.shelf.revision(place, about=about)
 
 
 def describe_model(shelf: Shelf, revision: Revision, files: str | None = None) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Entry:
 class Revision:
     """A commit of a repository, and its files by path."""
 
-    repository: Repository
+    repository: Place
     commit: str
     files: Mapping[str, Entry]
     about: About
@@ -69,11 +69,22 @@ class Revision:
         return found
 
 
+class Place(Repository):
+    """A repository with the addresses of what is looked at with every request."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        super().__init__(root, name)
+        self.refs = f"{self.path}/refs/"
+        self.snapshots = f"{self.path}/snapshots/"
+        self.about = str(about.where(self))
+
+
 class Shelf:
     """All repositories in one directory. For several threads at once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._places: Remembered[Place] = Remembered(100_000)
         self._abouts: Remembered[About] = Remembered(100_000, lambda about: 1 + len(about.notes))
         self._refs: Remembered[str | None] = Remembered(100_000)
         self._created: Remembered[str] = Remembered(100_000)
@@ -84,31 +95,40 @@ class Shelf:
     def names(self) -> list[str]:
         return sorted(name for name in Repository.names(self.root) if is_name(name))
 
-    def repository(self, name: str) -> Repository:
-        """Raises :class:`RefusedError` where there is none of this name."""
+    def place(self, name: str) -> Place:
+        """Where a repository is, if there is one. Raises :class:`RefusedError` for what is no name."""
+        if place := self._places.known(name, None):
+            return place
         if not is_name(name):
             raise no_repository(ascii(name)[1:-1][:200])
-        repository = Repository(self.root, name)
-        if self._ref(repository, MAIN) is None:
+        return self._places.get(name, None, lambda: Place(self.root, name))
+
+    def repository(self, name: str) -> Place:
+        """Raises :class:`RefusedError` where there is none of this name."""
+        place = self.place(name)
+        if self._ref(place, MAIN) is None:
             raise no_repository(name)
-        return repository
+        return place
 
-    def about(self, repository: Repository) -> About:
-        where = str(about.where(repository))
-        return self._abouts.get(where, identity(where), lambda: about.read(repository))
+    def about(self, place: Place) -> About:
+        """What is said of a repository."""
+        return self._abouts.get(place.about, identity(place.about), lambda: about.read(place))
 
-    def revision(self, repository: Repository, revision: str = MAIN) -> Revision:
-        """By ``main``, a tag, or a commit or its first digits. Raises :class:`RefusedError`."""
-        commit, stamp = self._find(repository, revision)
-        key = repository.path, commit
-        files = self._files.get(key, stamp, lambda: _entries(repository, commit))
-        return self._revision(repository, commit, files, stamp)
+    def revision(self, place: Place, revision: str = MAIN, about: About | None = None) -> Revision:
+        """By ``main``, a tag, or a commit or its first digits. Raises :class:`RefusedError`.
 
-    def known_revision(self, repository: Repository, revision: str) -> Revision | None:
+        ``about`` is what is said of the repository, if that is known already.
+        """
+        commit, stamp = self._find(place, revision)
+        files = self._files.get((place.name, commit), stamp, lambda: _entries(place, commit))
+        about = about or self.about(place)
+        return Revision(place, commit, files, about, (stamp, about))
+
+    def known_revision(self, place: Place, revision: str, about: About) -> Revision | None:
         """The same if it is remembered, which takes no time; otherwise none."""
-        commit, stamp = self._find(repository, revision)
-        files = self._files.known((repository.path, commit), stamp)
-        return None if files is None else self._revision(repository, commit, files, stamp)
+        commit, stamp = self._find(place, revision)
+        files = self._files.known((place.name, commit), stamp)
+        return None if files is None else Revision(place, commit, files, about, (stamp, about))
 
     def created(self, revision: Revision) -> str:
         """When its repository was made: as it is noted, or else when the first one left was published."""
@@ -128,40 +148,35 @@ class Shelf:
         """The SHA-1 by which git knows the content of a file."""
         return self._oids.get(entry.digest, entry.size, lambda: _content_oid(entry))
 
-    def _ref(self, repository: Repository, name: str) -> str | None:
-        where = f"{repository.path}/refs/{name}"
+    def _ref(self, place: Place, name: str) -> str | None:
+        where = place.refs + name
         stamp = identity(where)
         if stamp is None:
             return None
         try:
-            return self._refs.get(where, stamp, lambda: repository.ref(name))
+            return self._refs.get(where, stamp, lambda: place.ref(name))
         except HubError:  # a damaged one names nothing
             return None
 
-    def _find(self, repository: Repository, revision: str) -> tuple[str, Identity]:
+    def _find(self, place: Place, revision: str) -> tuple[str, Identity]:
         """The commit, and what changes when somebody else changes its folder."""
-        commit = self._commit(repository, revision)
-        stamp = identity(repository.snapshot(commit)) if commit else None
+        commit = self._commit(place, revision)
+        stamp = identity(place.snapshots + commit) if commit else None
         if commit is None or stamp is None:
-            raise no_revision(repository.name, ascii(revision)[1:-1][:100])
+            self.repository(place.name)
+            raise no_revision(place.name, ascii(revision)[1:-1][:100])
         return commit, stamp
 
-    def _revision(
-        self, repository: Repository, commit: str, files: Mapping[str, Entry], stamp: Identity
-    ) -> Revision:
-        stamps = stamp, identity(about.where(repository))
-        return Revision(repository, commit, files, self.about(repository), stamps)
-
-    def _commit(self, repository: Repository, revision: str) -> str | None:
+    def _commit(self, place: Place, revision: str) -> str | None:
         if COMMIT.fullmatch(revision):
             return revision
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", revision):
             return None
-        if commit := self._ref(repository, revision):
+        if commit := self._ref(place, revision):
             return commit
         if not re.fullmatch("[0-9a-f]{7,39}", revision):
             return None
-        begun = [commit for commit in repository.commits() if commit.startswith(revision)]
+        begun = [commit for commit in place.commits() if commit.startswith(revision)]
         return begun[0] if len(begun) == 1 else None
 
 
