@@ -48,23 +48,6 @@ def tree(root: Path) -> dict[str, bytes | str]:
     }
 
 
-def test_what_is_published_is_fetched(hub: DirectoryHub, make: Make) -> None:
-    one, two = make("one", members=2), make("two", card=None)
-    assert hub.names() == []
-    revision = hub.publish(one)
-    hub.publish(two)
-    assert (revision.hub, revision.name, revision.tags) == ("mine", "one", ())
-    assert str(revision) == f"mine:one@{revision.commit[:12]}"
-    assert hub.names() == ["one", "two"]
-    assert hub.fetch("one").contents() == one.contents()
-    assert hub.resolve("one") == revision == hub.resolve("one", revision.commit[:7])
-    assert hub.revisions("one") == [revision]
-    assert hub.tags("one") == {}
-    fetched = hub.fetch("two").contents()
-    assert b"zoo:begin" in fetched.pop("README.md"), "it came without a card and got one"
-    assert fetched == two.contents()
-
-
 def test_both_forms_give_the_same_commit_and_it_is_that_of_the_manifest(make: Make, memory: Path) -> None:
     made = make(series=[[0, 4]])
     lines = sorted((name, hashlib.sha256(data).hexdigest()) for name, data in made.contents().items())
@@ -75,93 +58,6 @@ def test_both_forms_give_the_same_commit_and_it_is_that_of_the_manifest(make: Ma
         == FolderHub(memory / "b").publish(made).commit
         == expected
     )
-
-
-def test_publishing_again_changes_nothing(hub: DirectoryHub, make: Make) -> None:
-    made = make(card=None)
-    first = hub.publish(made)
-    before, snapshot = tree(hub.root), first.path.stat()
-    assert hub.publish(made) == first
-    assert hub.publish(hub.fetch("tiny")) == first
-    assert tree(hub.root) == before
-    assert (first.path.stat().st_ino, first.path.stat().st_mtime_ns) == (
-        snapshot.st_ino,
-        snapshot.st_mtime_ns,
-    )
-
-
-def test_a_new_revision_is_the_newest(hub: DirectoryHub, make: Make) -> None:
-    one, two = hub.publish(make(seed=1)), hub.publish(make(seed=2))
-    assert one.commit != two.commit
-    assert hub.resolve("tiny").commit == two.commit
-    if isinstance(hub, CacheHub):
-        assert [revision.commit for revision in hub.revisions("tiny")] == [two.commit, one.commit]
-        assert hub.fetch("tiny", one.commit).contents() == make(seed=1).contents()
-    else:
-        with pytest.raises(UnknownNameError, match=r"keeps only the current one.*Publish to the hub 'local'"):
-            hub.fetch("tiny", one.commit)
-
-
-def test_another_name(hub: DirectoryHub, make: Make) -> None:
-    hub.publish(make("one"), name="other")
-    assert hub.names() == ["other"]
-    assert hub.fetch("other").record.name == "one"
-
-
-def test_an_organisation_has_names_of_its_own(cache: CacheHub, make: Make, memory: Path) -> None:
-    cache.publish(make(), name="lab/tiny")
-    cache.publish(make(seed=1))
-    assert cache.names() == ["lab/tiny", "tiny"]
-    assert cache.fetch("lab/tiny").contents() == make().contents()
-    with pytest.raises(UnknownNameError, match="slash"):
-        FolderHub(memory / "plain").publish(make(), name="lab/tiny")
-
-
-@pytest.mark.parametrize("name", ["../escape", "a--b", "A", "a/3", "..", "x" * 97, "a\0"])
-def test_no_name_leads_out_of_the_hub(hub: DirectoryHub, make: Make, name: str) -> None:
-    made = make()
-    for act in (
-        lambda: hub.publish(made, name=name),
-        lambda: hub.fetch(name),
-        lambda: hub.resolve(name),
-        lambda: hub.delete(name),
-    ):
-        with pytest.raises(UnknownNameError):
-            act()
-    assert not hub.root.exists()
-
-
-def test_what_is_not_there_is_named_with_the_nearest(hub: DirectoryHub, make: Make) -> None:
-    with pytest.raises(UnknownNameError, match="does not exist"):
-        hub.fetch("tiny")
-    hub.publish(make())
-    for act in (hub.fetch, hub.resolve, hub.delete, hub.revisions):
-        with pytest.raises(
-            UnknownNameError, match=r"no checkpoint 'tinny' in the hub 'mine'.*Did you mean 'tiny'"
-        ):
-            act("tinny")
-    for revision in ("v9", "0" * 40, "0" * 7):
-        with pytest.raises(UnknownNameError, match="no revision"):
-            hub.fetch("tiny", revision)
-    with pytest.raises(UnknownNameError):
-        hub.fetch("tiny", "../main")
-
-
-def test_a_damaged_checkpoint_is_not_published(hub: DirectoryHub, make: Make) -> None:
-    made = make()
-    (made.path / "golden.safetensors").write_bytes(b"x")
-    with pytest.raises(CheckpointError, match=r"golden\.safetensors"):
-        hub.publish(CheckpointFolder(made.path))
-    assert not hub.root.exists()
-
-
-def test_deleting_removes_everything(hub: DirectoryHub, make: Make) -> None:
-    hub.publish(make("one"))
-    hub.publish(make("two"))
-    hub.delete("one")
-    assert hub.names() == ["two"]
-    assert not [path for path in tree(hub.root) if "one" in path]
-    hub.fetch("two").verify()
 
 
 # content-addressed only
@@ -176,38 +72,6 @@ def test_unchanged_files_cost_nothing(cache: CacheHub, make: Make) -> None:
     assert len(after) == len(blobs) + 2, "the weights and the record"
 
 
-def test_a_tag_never_moves(cache: CacheHub, make: Make) -> None:
-    one = cache.publish(make(seed=1), tag="v1")
-    assert one.tags == ("v1",)
-    before = tree(cache.root)
-    for act in (
-        lambda: cache.publish(make(seed=2), tag="v1"),
-        lambda: cache.publish(make(seed=2), tag="main"),
-        lambda: cache.publish(make(seed=2), tag="deadbeef"),
-    ):
-        with pytest.raises(HubError, match="Take another"):
-            act()
-        assert tree(cache.root) == before
-    with pytest.raises(UnknownNameError, match="cannot be a revision"):
-        cache.publish(make(seed=2), tag="../v1")
-    two = cache.publish(make(seed=2))
-    with pytest.raises(HubError, match=f"already stands for {one.commit[:12]}, and a tag never moves"):
-        cache.tag("tiny", "v1")
-    assert cache.tag("tiny", "v1", one.commit).tags == ("v1",)
-    assert cache.tag("tiny", "best").commit == two.commit
-    assert cache.tags("tiny") == {"best": two.commit, "v1": one.commit}
-    assert cache.fetch("tiny", "v1").contents() == make(seed=1).contents()
-
-
-def test_the_plain_form_has_no_tags(make: Make, memory: Path) -> None:
-    hub = FolderHub(memory / "plain")
-    with pytest.raises(HubError, match="has no tags"):
-        hub.publish(make(), tag="v1")
-    assert not hub.root.exists()
-    with pytest.raises(HubError, match="has no tags"):
-        hub.tag("tiny", "v1")
-
-
 def test_the_beginning_of_a_commit_may_be_ambiguous(cache: CacheHub, make: Make) -> None:
     one = cache.publish(make(seed=1))
     twin = one.path.with_name(one.commit[:20] + "0" * 20)
@@ -217,19 +81,6 @@ def test_the_beginning_of_a_commit_may_be_ambiguous(cache: CacheHub, make: Make)
     assert cache.resolve("tiny", one.commit) == one
     with pytest.raises(UnknownNameError, match="no revision"):
         cache.resolve("tiny", one.commit[:6])
-
-
-def test_deleting_one_revision_leaves_the_others(cache: CacheHub, make: Make) -> None:
-    one, two = cache.publish(make(seed=1), tag="v1"), cache.publish(make(seed=2), tag="v2")
-    cache.delete("tiny", "v2")
-    assert cache.resolve("tiny").commit == one.commit
-    assert cache.tags("tiny") == {"v1": one.commit}
-    assert len(list(cache.root.glob("*/blobs/*"))) == 5
-    cache.fetch("tiny").verify()
-    with pytest.raises(UnknownNameError):
-        cache.resolve("tiny", two.commit)
-    cache.delete("tiny", one.commit)
-    assert cache.names() == []
 
 
 @pytest.mark.parametrize("file", ["record.json", "spec.json", "model.safetensors", "README.md"])
@@ -336,20 +187,6 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
-
-
-def test_text_written_by_hand_outlives_a_new_revision(hub: DirectoryHub, make: Make, memory: Path) -> None:
-    hub.publish(make(seed=1, card=None))
-    card = hub.fetch("tiny").read("README.md")
-    mine = CheckpointFolder(memory / "mine")
-    mine.path.mkdir()
-    for name, data in {**hub.fetch("tiny").contents(), "README.md": card + b"\nBy hand.\n"}.items():
-        (mine.path / name).write_bytes(data)
-    hub.publish(mine)
-    hub.publish(make(seed=2, card=None, title="Trained anew"))
-    now = hub.fetch("tiny").read("README.md").decode()
-    assert "# Trained anew" in now
-    assert now.endswith("\nBy hand.\n")
 
 
 def test_an_installed_registry_is_not_changed(make: Make, memory: Path) -> None:
