@@ -97,7 +97,7 @@ class Recording(Dynamics):
             inputs=None if drive is None else drive[:, :steps],
             outputs=None if outputs is None else outputs[:, :steps],
             targets=None,
-            latents={**run.latents, **latents},
+            latents={**latents, **run.latents},
         )
 
     def _numbers(self, x: Tensor) -> Tensor:
