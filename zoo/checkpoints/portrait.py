@@ -163,8 +163,9 @@ def _steps(experiment: ExperimentSpec, split: str) -> int:
 
 
 def _array(values: Tensor) -> np.ndarray:
+    values = values.double() if values.is_floating_point() else values  # numpy has no bfloat16
     array: np.ndarray = values.detach().cpu().numpy()
-    return array.astype(float) if values.is_floating_point() else array
+    return array
 
 
 def _views(runs: Mapping[str, Run]) -> list[View]:
