@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -38,7 +38,8 @@ def place(destination: Path, files: Mapping[str, bytes], replace: bool = False) 
         new = stage / "new"
         new.mkdir()
         for name, data in files.items():
-            write_new(new / name, data)
+            (new / name).write_bytes(data)
+        settle(new / name for name in files)
         flush(new)
         _move(new, destination, files, replace)
         flush(destination.parent)
@@ -51,7 +52,8 @@ def staging(parent: Path, name: str) -> Iterator[Path]:
     It is locked as long as it is in use, which is how :func:`sweep` tells it from a leftover. Should
     the process die with the only copy of ``name`` in ``old``, the next sweep puts it back.
     """
-    parent.mkdir(parents=True, exist_ok=True)
+    if not parent.is_dir():
+        parent.mkdir(parents=True, exist_ok=True)
     sweep(parent)
     descriptor = None
     while descriptor is None:
@@ -83,17 +85,24 @@ def sweep(parent: Path) -> bool:
     return found
 
 
-def write_whole(path: Path, content: str | bytes, mode: int = 0o666) -> Path:
-    """Write a file of which a reader sees all, or what was there before; on the disk when this returns.
+def write_swept(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """As :func:`write_whole`; what a killed process leaves goes with the next :func:`sweep` of the folder.
 
-    ``mode`` is who may read and write it, less what the system's umask takes away.
+    ``mode`` is who may read and write the file, less what the system's umask takes away.
     """
+    with staging(path.parent, path.name) as stage:
+        write_new(stage / path.name, content, mode)
+        os.replace(stage / path.name, path)
+
+
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Write a file of which a reader sees all, or what was there before; on the disk when this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name[:100]}.{os.getpid()}{UNFINISHED}")
     try:
         with suppress(FileNotFoundError):  # of a killed process that had our number
             new.unlink()
-        write_new(new, content.encode() if isinstance(content, str) else content, mode)
+        write_new(new, content.encode() if isinstance(content, str) else content)
         os.replace(new, path)
     except BaseException:
         new.unlink(missing_ok=True)
@@ -107,6 +116,16 @@ def write_new(path: Path, data: bytes, mode: int = 0o666) -> None:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def settle(files: Iterable[Path]) -> None:
+    """Have files on the disk that were written one after the other, which is quicker than one by one."""
+    for file in files:
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def flush(folder: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from zoo.checkpoints.folder import parse_json
 from zoo.hub.repository import Repository
-from zoo.placing import write_whole
+from zoo.placing import write_swept
 
 FILE = "about.json"
 MAX = 16 * 2**20
@@ -96,7 +96,7 @@ def write(repository: Repository, about: About) -> None:
         "created": about.created,
         "commits": {commit: vars(note) for commit, note in kept.items()},
     }
-    write_whole(where(repository), json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    write_swept(where(repository), f"{json.dumps(document, indent=1)}\n".encode())
 
 
 def _notes(found: Any) -> dict[str, Note]:

@@ -19,7 +19,7 @@ from zoo.checkpoints.folder import parse_json
 from zoo.errors import HubError, UnknownNameError
 from zoo.hub.reference import check_name
 from zoo.hub.repository import LOCKS
-from zoo.placing import write_whole
+from zoo.placing import write_swept
 from zoo.registry import suggest
 
 FILE = ".tokens.json"
@@ -118,7 +118,7 @@ def _token(entry: dict[str, Any]) -> Token:
 
 def _write(root: Path, tokens: list[Token]) -> None:
     document = {"tokens": [asdict(token) for token in tokens]}
-    write_whole(root / FILE, json.dumps(document, indent=1) + "\n", mode=0o600)
+    write_swept(root / FILE, f"{json.dumps(document, indent=1)}\n".encode(), mode=0o600)
 
 
 def _check(name: str) -> None:
