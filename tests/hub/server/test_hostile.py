@@ -19,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.hub.cache import CacheHub
+from zoo.hub.card_check import problems
 from zoo.hub.server import tokens
 from zoo.hub.server.app import application
-from zoo.hub.server.cards import card_of, dumps, problems
+from zoo.hub.server.cards import card_of, dumps
 from zoo.hub.server.limits import Limits
 from zoo.hub.server.paths import check_path, check_together
 from zoo.hub.server.refusals import RefusedError

@@ -29,10 +29,15 @@ class Hub:
         self.told: Remembered[bytes] = Remembered(64 * 2**20, len)
         """What is told of revisions, ready to be sent."""
         self._writers = anyio.CapacityLimiter(self.limits.writers)
+        self._checker = anyio.CapacityLimiter(1)
 
     async def write(self, act: Callable[[], T]) -> T:
         """In a thread of its own; those beyond the limit wait, and reading goes on meanwhile."""
         return await run_sync(act, limiter=self._writers)
+
+    async def check(self, act: Callable[[], T]) -> T:
+        """What takes long and may be asked by anyone: one at a time."""
+        return await run_sync(act, limiter=self._checker)
 
 
 def hub_of(request: Request) -> Hub:

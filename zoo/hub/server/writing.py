@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from zoo.errors import HubError, UnknownNameError, brief
 from zoo.hub.base import MAIN, check_tag
+from zoo.hub.card_check import problems
 from zoo.hub.reference import check_name
 from zoo.hub.repository import Repository
 from zoo.hub.server import about, commits
 from zoo.hub.server.bodies import read_json, spooled
-from zoo.hub.server.cards import problems
 from zoo.hub.server.hub import base_url, hub_of
 from zoo.hub.server.paths import check_path
 from zoo.hub.server.refusals import RefusedError, no_repository, no_revision, unsupported
@@ -206,7 +206,7 @@ async def validate(request: Request) -> Response:
     """``POST /api/validate-yaml``: what the client asks before it pushes a card; without a token."""
     hub = hub_of(request)
     content = (await read_json(request, hub.limits)).get("content")
-    found = await hub.write(lambda: problems(content if isinstance(content, str) else ""))
+    found = await hub.check(lambda: problems(content if isinstance(content, str) else ""))
     errors = [{"message": problem} for problem in found]
     return Json({"errors": errors, "warnings": []}, 400 if errors else 200)
 
