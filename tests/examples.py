@@ -64,7 +64,7 @@ RECORDINGS: dict[str, dict[str, Any]] = {
         "channels": 1,
         "outputs": 2,
         "ragged": True,
-        "latents": {"condition": [], "position": [9, 2]},
+        "latents": {"condition": {"whole": True}, "position": {"shape": [9, 2]}},
     },
 }
 """Models that hold what was recorded elsewhere; they have no step."""

@@ -8,7 +8,7 @@ from examples import RECORDINGS
 
 from zoo.checkpoints.network import empty, fill
 from zoo.errors import AnalysisError, CheckpointError, SpecError
-from zoo.models.recording import shapes
+from zoo.models.recording import contents
 from zoo.network import Network, build
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.models.recording import RecordingSpec
@@ -34,10 +34,11 @@ def network(request: pytest.FixtureRequest) -> Network:
     made = empty(experiment(RECORDINGS[request.param]))
     generator = torch.Generator().manual_seed(0)
     tensors = {
-        name: torch.randn(shape, generator=generator) for name, shape in shapes(made.model.spec).items()
+        name: torch.randint(1, 10, shape, generator=generator)
+        if whole
+        else torch.randn(shape, generator=generator)
+        for name, (shape, whole) in contents(made.model.spec).items()
     }
-    if "lengths" in tensors:
-        tensors["lengths"] = torch.randint(1, 10, (10,), generator=generator)
     fill(made, tensors, "here")
     return made.eval()
 
@@ -51,7 +52,7 @@ def test_trials_are_those_that_were_recorded(network: Network) -> None:
         assert run.initial is None
         assert run.targets is None
         for name, buffer in {"inputs": "input", "outputs": "output", "lengths": "lengths"}.items():
-            recorded = model.get_buffer(buffer) if buffer in shapes(model.spec) else None
+            recorded = model.get_buffer(buffer) if buffer in contents(model.spec) else None
             found = getattr(run, name)
             assert (found is None) == (recorded is None)
             assert found is None or torch.equal(found, recorded[list(numbers)])

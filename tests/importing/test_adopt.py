@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 import zoo
 from zoo.checkpoints.folder import CheckpointFolder
-from zoo.errors import ForeignFileError, SpecError, UnknownNameError, ZooError
+from zoo.errors import CheckpointError, ForeignFileError, SpecError, UnknownNameError, ZooError
 from zoo.specs.mapping import MappingSpec
 
 Adopt = Callable[..., CheckpointFolder]
@@ -250,7 +250,7 @@ def test_numbers_that_are_none_are_refused(
         ({"spec": "dsa-flipflop-architectures"}, SpecError, "one of type experiment is needed"),
         ({"mapping": "nowhere.yaml"}, UnknownNameError, "no mapping nowhere.yaml"),
         ({"steps": -1}, ForeignFileError, "steps is at least 0"),
-        ({"output": "."}, ForeignFileError, "exists already and is not replaced"),
+        ({"output": "."}, CheckpointError, "exists already and is not replaced"),
     ],
 )
 def test_bad_requests_leave_nothing(

@@ -84,6 +84,23 @@ def test_one_long_trial_is_its_own_test(adopt: Adopt, tmp_path: Path) -> None:
     assert zoo.verify(folder, metrics=True).holds
 
 
+@pytest.mark.parametrize("dtype", [">f8", ">f4", "<f2", "u1", ">u2", "u8", ">i4", "longdouble"])
+def test_numbers_of_every_kind_are_taken(dtype: str, adopt: Adopt, tmp_path: Path) -> None:
+    states = RNG.integers(0, 100, (6, 7, 2)).astype(dtype)
+    np.savez(tmp_path / "numbers.npz", states=states, z=states[:, 0, 0])
+    folder = adopt(tmp_path / "numbers.npz")
+    assert np.array_equal(original(folder), states)
+    assert np.array_equal(original(folder, "latent_z"), states[:, 0, 0])
+
+
+def test_conditions_are_trials_too(adopt: Adopt, tmp_path: Path) -> None:
+    states = walk(5, 3, 8, 2)
+    np.savez(tmp_path / "conditions.npz", train_states=states[:3], test_states=states[3:])
+    network = zoo.load(adopt(tmp_path / "conditions.npz"))
+    assert np.array_equal(network.trajectories(split="test").states.numpy(), states[3:].reshape(6, 8, 2))
+    assert np.array_equal(network.trajectories(split="train").states.numpy(), states[:3].reshape(9, 8, 2))
+
+
 def test_named_arrays_keep_inputs_outputs_lengths_and_latents(adopt: Adopt, tmp_path: Path) -> None:
     trials, steps = 10, 12
     lengths = RNG.integers(5, steps + 1, trials)
@@ -315,8 +332,9 @@ def test_padding_does_not_take_memory_without_bounds(
 
 def test_what_is_for_weights_is_refused(adopt: Adopt, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", walk(5, 6, 2))
-    with pytest.raises(ForeignFileError, match="recordings need no spec"):
-        adopt(tmp_path / "a.npy", spec="dsa-gru-flipflop")
+    for options in ({"spec": "dsa-gru-flipflop"}, {"member": 0}, {"steps": 5}):
+        with pytest.raises(ForeignFileError, match="a recording has no spec, member or steps"):
+            adopt(tmp_path / "a.npy", **options)
     (tmp_path / "map.yaml").write_text("tensors: {states: {constant: 0}}\n")
     with pytest.raises(ForeignFileError, match="can 'strip' and 'rename' arrays and nothing else"):
         adopt(tmp_path / "a.npy", mapping=tmp_path / "map.yaml")

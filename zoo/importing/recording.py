@@ -77,9 +77,8 @@ def _recorded(where: str, named: Mapping[str, Named], share: float) -> Recorded:
     runs = _runs(where, signals, None if lengths is None else _lengths(where, lengths, states))
     first = runs["states"]
     trials = len(first.states)
-    order, held_out = _split(trials, states.held_out, share)
-    dtype = max((run.states.dtype for run in runs.values()), key=lambda each: each.itemsize)
-    tensors = {name: run.states[order].to(dtype) for name, run in runs.items()}
+    order, held_out = _split(trials, states, share)
+    tensors = {name: run.states[order] for name, run in runs.items()}
     table = {name: each.theirs for name, each in signals.items() if each is not None and name in runs}
     if first.lengths is not None:
         tensors["lengths"] = first.lengths[order]
@@ -94,6 +93,7 @@ def _recorded(where: str, named: Mapping[str, Named], share: float) -> Recorded:
     if held_out and states.held_out is None and "trial" not in rest:
         tensors[LATENT + "trial"] = order
         table[LATENT + "trial"] = "the number of each trial in the file"
+    tensors = _one_type(tensors)
     return Recorded(*_specs(where, tensors, held_out), tensors, table, tuple(notes))
 
 
@@ -145,6 +145,7 @@ def _wrapped(where: str, name: str, named: Named | None, lengths: list[int] | No
     """An array as trials ``[trial, time, unit]``, by the rules of every analysis."""
     assert named is not None
     values = named.values
+    values = [_native(each) for each in values] if isinstance(values, list) else _native(values)
     if lengths is not None and isinstance(values, np.ndarray):
         if len(values) != len(lengths):
             raise ForeignFileError(
@@ -161,10 +162,11 @@ def _wrapped(where: str, name: str, named: Named | None, lengths: list[int] | No
     return Trajectories.wrap(values, name=f"{named.theirs} of {where}")
 
 
-def _split(trials: int, given: int | None, share: float) -> tuple[Tensor, int]:
+def _split(trials: int, states: Named, share: float) -> tuple[Tensor, int]:
     """The order of the trials, those held out at the end, and how many these are."""
-    if given is not None:
-        return torch.arange(trials), given
+    if states.held_out is not None:
+        conditions = trials // len(states.values)  # or whatever further leading axes there are
+        return torch.arange(trials), states.held_out * conditions
     number = torch.arange(trials, dtype=torch.float64)
     out = ((number + 1) * share + 1e-9).floor() > (number * share + 1e-9).floor()
     return torch.cat([torch.nonzero(~out)[:, 0], torch.nonzero(out)[:, 0]]), int(out.sum())
@@ -201,6 +203,20 @@ def _latent(where: str, named: Named) -> Tensor:
     return torch.from_numpy(values.astype(np.float32 if values.dtype.itemsize <= 4 else np.float64))
 
 
+def _one_type(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same, with all that are no whole numbers of the largest type among them."""
+    types = (tensor.dtype for tensor in tensors.values() if tensor.is_floating_point())
+    dtype = max(types, key=lambda each: each.itemsize)
+    return {name: value.to(dtype) if value.is_floating_point() else value for name, value in tensors.items()}
+
+
+def _native(values: np.ndarray) -> np.ndarray:
+    """In the order of bytes and of a type that torch knows; what is no number stays as it is."""
+    kind, size = values.dtype.kind, values.dtype.itemsize
+    wanted = {"f": np.float32 if size == 4 else np.float64, "i": np.int64, "u": np.float64}.get(kind)
+    return values if wanted is None else values.astype(wanted, copy=False)
+
+
 def _specs(where: str, tensors: Mapping[str, Tensor], held_out: int) -> tuple[RecordingSpec, RecordedSpec]:
     """What the model and the task of a recording say of it."""
     trials, steps, units = tensors["states"].shape
@@ -212,7 +228,10 @@ def _specs(where: str, tensors: Mapping[str, Tensor], held_out: int) -> tuple[Re
         "outputs": tensors["output"].shape[2] if "output" in tensors else 0,
         "ragged": "lengths" in tensors,
         "latents": {
-            name.removeprefix(LATENT): tuple(tensor.shape[1:])
+            name.removeprefix(LATENT): {
+                "shape": tuple(tensor.shape[1:]),
+                "whole": not tensor.is_floating_point(),
+            }
             for name, tensor in tensors.items()
             if name.startswith(LATENT)
         },

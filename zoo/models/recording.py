@@ -44,8 +44,7 @@ class Recording(Dynamics):
                 "Make one from arrays with: zoo import FILE --licence … --source … --output …",
             )
         super().__init__(spec, inputs, outputs)
-        for name, shape in shapes(spec).items():
-            whole = name == "lengths"
+        for name, (shape, whole) in contents(spec).items():
             self.register_buffer(name, torch.empty(shape, dtype=torch.int64 if whole else None))
 
     @property
@@ -88,7 +87,7 @@ class Recording(Dynamics):
         """With what was recorded beside the activity; what was not, such as an initial state, is none."""
         assert run.inputs is not None
         number, steps = self._numbers(run.inputs), run.inputs.shape[1]
-        recorded = {name: self.get_buffer(name)[number] for name in shapes(self.spec)}
+        recorded = {name: self.get_buffer(name)[number] for name in contents(self.spec)}
         latents = {name.removeprefix(LATENT): v for name, v in recorded.items() if name.startswith(LATENT)}
         drive, outputs = recorded.get("input"), recorded.get("output")
         return replace(
@@ -97,7 +96,7 @@ class Recording(Dynamics):
             inputs=None if drive is None else drive[:, :steps],
             outputs=None if outputs is None else outputs[:, :steps],
             targets=None,
-            latents={**latents, **run.latents},
+            latents={**latents, **{name: v for name, v in run.latents.items() if name not in latents}},
         )
 
     def _numbers(self, x: Tensor) -> Tensor:
@@ -117,13 +116,14 @@ class Recording(Dynamics):
         )
 
 
-def shapes(spec: RecordingSpec) -> dict[str, tuple[int, ...]]:
-    """What a recording holds: name of the tensor → its shape."""
-    found: dict[str, tuple[int, ...]] = {"states": (spec.trials, spec.steps, spec.units)}
-    if spec.channels:
-        found["input"] = (spec.trials, spec.steps, spec.channels)
-    if spec.outputs:
-        found["output"] = (spec.trials, spec.steps, spec.outputs)
+def contents(spec: RecordingSpec) -> dict[str, tuple[tuple[int, ...], bool]]:
+    """What a recording holds: name of the tensor → its shape, and whether it is of whole numbers."""
+    found: dict[str, tuple[tuple[int, ...], bool]] = {}
+    for name, width in (("states", spec.units), ("input", spec.channels), ("output", spec.outputs)):
+        if width:
+            found[name] = (spec.trials, spec.steps, width), False
     if spec.ragged:
-        found["lengths"] = (spec.trials,)
-    return found | {LATENT + name: (spec.trials, *shape) for name, shape in spec.latents.items()}
+        found["lengths"] = (spec.trials,), True
+    for name, latent in spec.latents.items():
+        found[LATENT + name] = (spec.trials, *latent.shape), latent.whole
+    return found

@@ -7,14 +7,22 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from zoo.specs.base import Count
+from zoo.specs.base import Count, Spec
 from zoo.specs.families import ModelSpec
 
 MAX_NUMBERS = 2**30
 """Of a recording at most: 4 GB in single precision."""
 
-Latent = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
-Shape = Annotated[tuple[Count, ...], Field(strict=False, max_length=4)]
+LatentName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
+
+
+class LatentSpec(Spec):
+    """A variable of the trials that was recorded beside the activity."""
+
+    shape: Annotated[tuple[Count, ...], Field(strict=False, max_length=4)] = ()
+    """The axes that follow the trials': none, or steps and others."""
+    whole: bool = False
+    """Whether it is of whole numbers."""
 
 
 class RecordingSpec(ModelSpec):
@@ -36,13 +44,12 @@ class RecordingSpec(ModelSpec):
     """Of the recorded outputs; where there are none, the output is the activity."""
     ragged: bool = False
     """Whether trials differ in length."""
-    latents: dict[Latent, Shape] = {}
-    """Variables of the trials by name, with the axes that follow the trials': none, or steps and others."""
+    latents: dict[LatentName, LatentSpec] = {}
 
     @model_validator(mode="after")
     def _bounded(self) -> RecordingSpec:
         wide = self.steps * (self.units + self.channels + self.outputs)
-        numbers = self.trials * (wide + sum(map(math.prod, self.latents.values())))
+        numbers = self.trials * (wide + sum(math.prod(latent.shape) for latent in self.latents.values()))
         if numbers > MAX_NUMBERS:
             raise ValueError(f"{numbers:,} numbers are too many for a recording; at most {MAX_NUMBERS:,}")
         return self
