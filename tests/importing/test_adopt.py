@@ -123,7 +123,13 @@ def test_numbers_keep_their_type(spec: Spec, adopt: Adopt, tmp_path: Path) -> No
         file = tmp_path / f"weights-{number}.pt"
         torch.save({key: value.to(dtype) for key, value in ours(Theirs()).items()}, file)
         folder = adopt(file, spec=spec(), output=tmp_path / f"made-{number}")
-        assert zoo.load(folder).model.like.dtype == dtype
+        network = zoo.load(folder)
+        assert network.model.like.dtype == dtype
+        assert network.trajectories(3).states.dtype == dtype
+        matrix = zoo.compare(
+            {"theirs": network, "ours": "dsa-gru-flipflop"}, "dsa", trials=2, rank=2, delays=2
+        )
+        assert matrix.values[0, 1] > 0
         assert zoo.verify(folder).holds
 
 

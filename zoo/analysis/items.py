@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from zoo.errors import AnalysisError, brief, calling
@@ -211,7 +212,8 @@ def content(trajectories: Trajectories, parts: Iterable[str]) -> str:
             continue
         tensors = value if isinstance(value, Mapping) else {"": value}
         for key in sorted(tensors):
-            array = tensors[key].detach().cpu().contiguous().numpy()
+            values = tensors[key].detach().cpu().contiguous()
+            array = (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # which has none
             digest.update(f"{name}.{key} {array.dtype} {array.shape};".encode())
             digest.update(array.tobytes())
     return digest.hexdigest()
