@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+from datetime import datetime, timedelta
 from pathlib import Path
+from statistics import fmean
 
+import numpy as np
 import pytest
 import torch
+from huggingface_hub import ModelCard
+from PIL import Image
 
 import zoo
-from zoo.checkpoints.folder import CheckpointFolder
-from zoo.checkpoints.network import LEDGER, load_network, measure_members
+from zoo.checkpoints.folder import CARD, PORTRAIT, RECORD, CheckpointFolder
+from zoo.checkpoints.network import GOLDEN, LEDGER, TOLERANCES, load_network, measure_members
+from zoo.checkpoints.portrait import portrait_of
+from zoo.checkpoints.portrait_figure import DPI, LARGEST, WIDTH
+from zoo.hub.card import render
+from zoo.hub.card_check import problems
+from zoo.hub.front_matter import LIBRARY
 from zoo.paths import shipped
 from zoo.specs.catalogue import files
 from zoo.specs.experiment import ExperimentSpec
+from zoo.specs.license import spdx
 from zoo.specs.loading import load
 
 FOLDERS = sorted(path.parent for path in shipped("registry").glob("*/record.json"))
@@ -54,10 +67,98 @@ def test_its_numbers_are_facts(folder: CheckpointFolder) -> None:
     network = load_network(folder)
     assert record.parameters == sum(p.numel() for p in network.model.parameters() if p.requires_grad)
     assert not network.training
+    found = {path.name: path.read_bytes() for path in folder.path.iterdir()}
+    assert found.keys() == {*record.files, RECORD, CARD}
     for name, entry in record.files.items():
-        assert (folder.path / name).stat().st_size == entry.size
-    assert sum(entry.size for entry in record.files.values()) < 2_000_000
-    assert "zoo:begin" in (folder.path / "README.md").read_text()
+        assert (len(found[name]), hashlib.sha256(found[name]).hexdigest()) == (entry.size, entry.sha256)
+    assert sum(map(len, found.values())) < 2_000_000
+    assert record.golden == TOLERANCES
+    assert datetime.fromisoformat(record.created).utcoffset() == timedelta(0)
+    assert all(seconds >= 0 for seconds in record.wall_time)
+    assert spdx(record.license) == record.license == folder.experiment.license
+
+
+def test_its_golden_outputs_are_what_it_computes(folder: CheckpointFolder) -> None:
+    golden, tolerance = folder.tensors(GOLDEN), folder.record.golden["cpu"]
+    trials = folder.experiment.record.golden_trials
+    assert torch.equal(golden["x"], load_network(folder).batch("test", 0, 0, trials).x)
+    for member in range(folder.record.members or 1):
+        with torch.no_grad():
+            y = load_network(folder, member)(golden["x"]).y
+        torch.testing.assert_close(y, golden["y"][member], rtol=tolerance.rtol, atol=tolerance.atol)
+
+
+def test_its_curve_ends_with_what_the_network_does(folder: CheckpointFolder) -> None:
+    trials = folder.experiment.train.validation_trials
+    for member, curve in enumerate(folder.record.curve):
+        assert curve.steps[-1] == folder.record.steps[member]
+        measured = load_network(folder, member).measure("validation", trials)
+        for name, values in measured.items():
+            recorded = curve.values[f"validation/{name}"]
+            assert len(recorded) == len(curve.steps)
+            assert recorded[-1] == pytest.approx(values.mean().item(), rel=1e-3, abs=1e-4)
+
+
+def test_its_card_says_what_its_record_says(folder: CheckpointFolder) -> None:
+    record, card = folder.record, folder.read(CARD).decode()
+    assert problems(card, record) == []
+    assert render(record, folder.experiment, card) == card, "out of date: scripts/cards --write"
+    data = ModelCard(card).data
+    assert (data.library_name, data.license) == (LIBRARY, record.license.lower())
+    assert data.tags[0] == LIBRARY
+    results = data.eval_results
+    metrics = {(r.dataset_split, r.metric_name): r.metric_value for r in results if not r.dataset_config}
+    assert metrics == {
+        (name.partition("/")[0], name): pytest.approx(fmean(values), rel=1e-12)
+        for name, values in record.metrics.items()
+    }
+    claims = [result for result in results if result.dataset_config == "claims"]
+    assert len(claims) == len(record.claims)
+    for result, verdict in zip(claims, record.claims, strict=True):
+        assert result.metric_value in verdict.measured
+        assert result.metric_args["holds"] == verdict.holds
+        assert result.metric_name.endswith("holds" if verdict.holds else "FAILS")
+        assert ("**FAILS**" in card) or verdict.holds
+
+
+def test_the_figures_in_its_tables_are_those_of_its_record(folder: CheckpointFolder) -> None:
+    record, card = folder.record, folder.read(CARD).decode()
+    section = card[card.index("## Metrics") : card.index("## Claims")]
+    rows = [line.strip("| ").replace("\\", "").split(" | ") for line in section.splitlines()[4:] if line]
+    assert [row[0] for row in rows] == list(record.metrics)
+    for name, *numbers, count in rows:
+        values = [value for value in record.metrics[name] if value is not None]
+        expected = (fmean(values), min(values), max(values))
+        assert tuple(map(float, numbers)) == pytest.approx(expected, rel=5e-4)
+        assert int(count) == len(record.metrics[name])
+    if folder.experiment.learner.learns:
+        assert f" {record.parameters:,} parameters" in card
+
+
+def test_its_portrait_is_small(folder: CheckpointFolder) -> None:
+    data = folder.read(PORTRAIT)
+    assert len(data) < LARGEST
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.width == WIDTH * DPI
+        assert image.format == "PNG"
+
+
+@pytest.mark.slow
+def test_its_portrait_is_of_it(folder: CheckpointFolder) -> None:
+    """Drawn again: the same, but for what another machine rounds otherwise."""
+    again = portrait_of(folder)
+    assert again is not None
+    one, other = (
+        np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), float)
+        for data in (again, folder.read(PORTRAIT))
+    )
+    assert one.shape == other.shape
+    assert np.abs(one - other).mean() < 2.0, "of 255"
+
+
+def test_the_registry_stays_small() -> None:
+    files = [path for folder in FOLDERS for path in folder.iterdir()]
+    assert sum(path.stat().st_size for path in files) < 10_000_000
 
 
 def test_its_series_begins_untrained_and_ends_trained(folder: CheckpointFolder) -> None:

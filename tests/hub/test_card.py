@@ -142,7 +142,7 @@ def test_the_picture_is_shown_where_there_is_one(make: Make) -> None:
     entry = {"portrait.png": {"sha256": "0" * 64, "size": 1}}
     record = made.record.updated(files={**dict(made.record.files), **entry})
     card = render(record, made.experiment)
-    assert re.search(r"^!\[The portrait of tiny: [^\]]+\]\(portrait\.png\)$", card, re.MULTILINE)
+    assert "\n\n![Portrait of tiny](portrait.png)\n\nStates of a few trials in" in card
     assert not problems(card, record)
     (missing,) = problems(card, made.record)
     assert "'portrait.png', which is no file of the checkpoint" in missing

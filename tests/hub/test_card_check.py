@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub.repocard_data import model_index_to_eval_results
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 import zoo
 from zoo.checkpoints.folder import CheckpointFolder
 from zoo.errors import CheckpointError
+from zoo.hub import model_index
 from zoo.hub.base import DirectoryHub
 from zoo.hub.cache import CacheHub
 from zoo.hub.card import BEGIN, END, NOTE, render
@@ -64,13 +66,13 @@ def test_a_card_in_order_has_no_problems(published: CheckpointFolder, card: str)
             "value: 1.0",
             "'test/sign_accuracy' is 0.9973519295454025 in the record",
         ),
-        ("value: 0.9973519295454025", "value: true", "which is no number"),
-        ("value: 0.9973519295454025", "value: [1]", "which is no number"),
+        ("value: 0.9973519295454025", "value: true", "model-index cannot be read: 0.results.0.metrics"),
+        ("value: 0.9973519295454025", "value: [1]", "model-index cannot be read: 0.results.0.metrics"),
         ("≥ 0.99 holds", "≥ 0.9 holds", "'claim: test/sign_accuracy ≥ 0.9 holds' = 0.99"),
         ("name: train/steps", "name: train/sleep", "'train/sleep' = 1270.75, which the record has not"),
         ("model-index:", "model-index: [a]\nother-index:", "model-index cannot be read"),
         ("model-index:", "other-index:", "model-index lacks it"),
-        ("  results:", "  outcomes:", "model-index cannot be read (KeyError"),
+        ("  results:", "  outcomes:", "model-index cannot be read: 0.results: Field required"),
         ("\n---\n\n<!--", "\na: &x [1]\nb: *x\n---\n\n<!--", "anchors and aliases are not read"),
         ("\n---\n\n<!--", "\na: [\n---\n\n<!--", "README.md:"),
         ("\n---\n\n<!--", f"\na: {'[' * 10_000}\n---\n\n<!--", "nested more than 64 deep"),
@@ -249,17 +251,17 @@ EXPERIMENT = FOLDER.experiment
 
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=40).map("".join))
 @example("---\n" + "a: " + "[" * 10_000 + "\n---\n")
-@example("---\n" + "".join(f"{'  ' * n}a:\n" for n in range(2000)) + "---\n")
+@example("---\n" + "".join(f"{'  ' * n}a:\n" for n in range(500)) + "---\n")
 @example("---\na: &a [x]\n" + "".join(f"{c}: &{c} [*a,*a]\n" for c in "bcdefghij") + "---\n")
 @example("---\nmodel-index: 5\nlicense: 5\ntags: 5\nlibrary_name: 5\n---\n")
 @example("---\nlicense: " + "(" * 5000 + "\n---\n")
-@example("> " * 20_000)
-@example("[" * 40_000)
-@example("![" * 20_000)
-@example("<" * 40_000)
-@example("*a_" * 20_000)
-@example("`" * 40_000)
-@example("<!-- " * 20_000)
+@example("> " * 5_000)
+@example("[" * 10_000)
+@example("![" * 5_000)
+@example("<" * 10_000)
+@example("*a_" * 5_000)
+@example("`" * 10_000)
+@example("<!-- " * 5_000)
 def test_no_card_does_harm(text: str) -> None:
     check(text, FOLDER.record)
 
@@ -280,6 +282,12 @@ def test_no_card_does_harm(text: str) -> None:
     )
 )
 def test_no_front_matter_does_harm(value: Any) -> None:
+    try:
+        model_index.read(value)
+    except ValueError:
+        pass
+    else:
+        assert value == [] or model_index_to_eval_results(value), "what we read, the Hub's client reads"
     for key in ("model-index", "tags", "license", "library_name", "pipeline_tag", "license_name"):
         check(f"---\n{yaml.safe_dump({key: value})}---\n{BEGIN}\n{END}\n", FOLDER.record)
 

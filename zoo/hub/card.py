@@ -69,13 +69,17 @@ def _sections(record: Record, experiment: ExperimentSpec, reference: str) -> Ite
 
 
 def _what(record: Record, experiment: ExperimentSpec) -> str:
-    count = "One network" if record.members is None else f"A population of {record.members} networks"
-    each = "" if record.members is None else " each"
+    trained = experiment.learner.learns
+    noun = "network" if trained or record.imported is not None else "system"
+    count = f"One {noun}" if record.members is None else f"A population of {record.members} {noun}s"
     model, task, learner = (
         text(part.kind) for part in (experiment.model, experiment.task, experiment.learner)
     )
-    if not experiment.learner.learns:
+    if record.imported is not None:
+        return f"{count} of kind {model}, imported from elsewhere, on the task {task}."
+    if not trained:
         return f"{count} of kind {model}, simulated and not trained, driven by the task {task}."
+    each = "" if record.members is None else " each"
     return (
         f"{count} of kind {model} with {record.parameters:,} parameters{each}, trained by {learner} on the "
         f"task {task}."
@@ -88,13 +92,16 @@ def _picture(record: Record) -> str:
             "It has no picture of its dynamics: one is drawn as a checkpoint is written, where matplotlib is "
             f"installed (`pip install '{LIBRARY}[viz]'`)."
         )
-    left = "its loss and metrics during training, and " if _was_trained(record) else ""
-    alt = f"The portrait of {record.name}: {left}states of trials in their principal components"
-    return f"![{text(alt)}]({PORTRAIT})"
-
-
-def _was_trained(record: Record) -> bool:
-    return any(len(curve.steps) > 1 for curve in record.curve)
+    several = record.members is not None and record.members > 1
+    left = "Left: validation over training" + (
+        ", a line a network. Right: states" if several else ". Right: states"
+    )
+    start = left if any(len(curve.steps) > 1 for curve in record.curve) else "States"
+    turned = ", turned onto those of the first panel" if several else ""
+    return (
+        f"![Portrait of {text(record.name)}]({PORTRAIT})\n\n"
+        f"{start} of a few trials in their first principal components{turned}."
+    )
 
 
 def _loading(record: Record, reference: str) -> str:
@@ -175,6 +182,8 @@ def _provenance(record: Record) -> Iterator[Sequence[Any]]:
     yield "snapshots", _listed([f"#{step}" for step in record.series[0]]) if record.series else "none"
     yield "experiment", record.experiment
     yield "derived from", _listed(record.parents) or "nothing"
+    if record.imported is not None:
+        yield "imported from", record.imported.source
     yield "licence", f"{record.license} (weights), {record.code_license} (code)"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
@@ -14,6 +13,7 @@ from zoo.errors import CheckpointError, brief
 from zoo.hub.card import BEGIN, END, NOTE, paired
 from zoo.hub.front_matter import LIBRARY, MAX_TAG, results, split
 from zoo.hub.licenses import is_license, license_keys
+from zoo.hub.model_index import Result, numbers, read
 from zoo.specs.record import Record
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ def _front(front: dict[str, Any], record: Record | None, whole: bool) -> Iterato
         yield f"license should be an identifier that the Hub or SPDX lists, and is {brief(front['license'])}"
     if front.get("license") == "other" and "license_name" not in front:
         yield "its license is 'other', without a license_name that says which"
-    yield from _index(front.get("model-index", []))
+    if "model-index" in front or whole:
+        yield from _index(front.get("model-index", []), record)
     if whole and front.get("library_name") != LIBRARY:
         yield f"library_name should be {LIBRARY}, by which checkpoints are found"
     if whole and "license" not in front:
@@ -95,8 +96,6 @@ def _front(front: dict[str, Any], record: Record | None, whole: bool) -> Iterato
         expected = license_keys(record.license)
         if any(front.get(key) != expected.get(key) for key in ("license", "license_name")):
             yield f"its license is {brief(front['license'])}, and that of the record is {record.license}"
-    if record is not None and (whole or "model-index" in front):
-        yield from _numbers(front.get("model-index", []), record)
 
 
 def _tags(tags: Any) -> Iterator[str]:
@@ -108,57 +107,27 @@ def _tags(tags: Any) -> Iterator[str]:
             yield f"a tag should be a text of up to {MAX_TAG} characters on one line, and one is {brief(tag)}"
 
 
-def _index(index: Any) -> Iterator[str]:
-    """Whether the Hugging Face client can read a model-index, and what it reads are words and numbers."""
-    from huggingface_hub.repocard_data import model_index_to_eval_results
-
-    if index == []:
-        return
+def _index(index: Any, record: Record | None) -> Iterator[str]:
+    """Where a model-index cannot be read, or says something else than the record."""
     try:
-        _, found = model_index_to_eval_results(index)
-    except (KeyError, TypeError, ValueError, AttributeError, UnboundLocalError) as problem:
-        yield f"model-index cannot be read ({type(problem).__name__}: {brief(str(problem))})"
+        given = numbers([result for model in read(index) for result in model.results])
+    except ValueError as problem:
+        yield f"model-index cannot be read: {problem}"
         return
-    for result in found:
-        words = (result.task_type, result.dataset_type, result.dataset_name, result.metric_type)
-        if not all(map(_is_word, words)):
-            yield f"model-index should name task, dataset and metric in short texts, not {brief(words)}"
-        value = result.metric_value
-        if not (_is_word(value) or (_is_number(value) and math.isfinite(value))):
-            yield f"{brief(result.metric_type)} in model-index is {brief(value)}, which is no number"
-
-
-def _numbers(index: Any, record: Record) -> Iterator[str]:
-    """Where a model-index says something else than the record."""
-    expected = dict(_values(list(results(record, ""))))
-    try:
-        given = [pair for model in index for pair in _values(model["results"])]
-    except (KeyError, TypeError, AttributeError):
-        return  # said already
-    for name, value in expected.items():
-        if (name, value) not in given:
-            other = next((found for known, found in given if known == name), None)
-            has = "lacks it" if other is None else f"says {brief(other)}"
-            yield f"{brief(name[1], 100)} is {value} in the record, and model-index {has}"
-    for name, value in given:
-        if not (isinstance(name[1], str) and name in expected):
-            yield f"model-index has {brief(name[1], 100)} = {brief(value)}, which the record has not"
-
-
-def _values(found: list[Any]) -> Iterator[tuple[tuple[str, Any], Any]]:
-    """Split, and name, and value of every metric."""
-    for result in found:
-        split = str(result["dataset"].get("split", ""))
-        for metric in result["metrics"]:
-            yield (split, str(metric.get("name"))), metric["value"]
+    if record is None:
+        return
+    expected = numbers([Result.model_validate(result) for result in results(record, "-")])
+    for key, value in expected.items():
+        found, name = given.pop(key, None), key[1]
+        if found != value:
+            has = "lacks it" if found is None else f"says {brief(found)}"
+            yield f"{brief(name, 100)} is {value} in the record, and model-index {has}"
+    for (_, name), value in given.items():
+        yield f"model-index has {brief(name, 100)} = {brief(value)}, which the record has not"
 
 
 def _is_word(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_WORD and value.isprintable()
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 # Body ---------------------------------------------------------------------------------------------
