@@ -119,7 +119,8 @@ class Publishing:
             except (UnknownNameError, CheckpointError):
                 existing = None
             files[CARD] = render(folder.record, folder.experiment, existing, reference=name).encode()
-        check_card(files[CARD], folder.record)
+        if folder.bring is None:  # a copy from another hub stays what it is there
+            check_card(files[CARD], folder.record)
         return files
 
 

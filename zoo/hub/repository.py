@@ -18,7 +18,7 @@ from pathlib import Path
 
 from zoo.errors import HubError
 from zoo.hub.base import MAIN
-from zoo.placing import flush, staging, sweep, write_new
+from zoo.placing import flush, settle, staging, sweep, write_new
 
 LOCKS = ".locks"
 PATIENCE = 120.0
@@ -143,19 +143,23 @@ class Repository:
         """Where the file with a SHA-256 lies, if it does."""
         return self.path / "blobs" / digest
 
-    def add(self, commit: str, file: str, source: Path, digest: str) -> None:
+    def add(self, stage: Path, commit: str, file: str, source: Path, digest: str) -> None:
         """A file of a commit of which others may be missing, as a cache has it. Needs no lock."""
         blob, link = self.blob(digest), self.snapshot(commit) / file
-        with staging(self.path, "add") as stage:
-            blob.parent.mkdir(exist_ok=True)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            if not _can_link(stage):
-                os.replace(source, link)
-                return
+        for folder in (blob.parent, link.parent):
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+        new = stage / "link"
+        try:
+            os.symlink(os.path.join("..", "..", "blobs", digest), new)
+        except (OSError, NotImplementedError) as problem:
+            if getattr(problem, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise
+            _write(new, source)
+        else:
             if source != blob:
                 os.replace(source, blob)
-            os.symlink(os.path.join("..", "..", "blobs", digest), stage / "new")
-            os.replace(stage / "new", link)
+        os.replace(new, link)
 
     def set_ref(self, name: str, commit: str) -> None:
         """For the lock's holder."""
@@ -195,19 +199,25 @@ class Repository:
         self, stage: Path, commit: str, files: Mapping[str, Source], digests: Mapping[str, str]
     ) -> None:
         (stage / "new").mkdir()
-        links = _can_link(stage)
+        links, written = _can_link(stage), dict[Path, Path]()
         for file, source in files.items():
-            new, blob = stage / "new" / file, self.path / "blobs" / digests[file]
-            new.parent.mkdir(parents=True, exist_ok=True)
+            new, blob, own = stage / "new" / file, self.blob(digests[file]), stage / digests[file]
+            if "/" in file:
+                new.parent.mkdir(parents=True, exist_ok=True)
             if not links:
                 _write(new, source)
+                written[new] = new
                 continue
             up = [".."] * (2 + file.count("/"))
             os.symlink(os.path.join(*up, "blobs", digests[file]), new)
-            if not _is(blob, source):
-                blob.parent.mkdir(exist_ok=True)
-                _write(stage / digests[file], source)
-                os.replace(stage / digests[file], blob)
+            if own not in written and not _is(blob, source):
+                _write(own, source)
+                written[own] = blob
+        settle(written)
+        if links:
+            (self.path / "blobs").mkdir(exist_ok=True)
+        for new, blob in written.items():
+            os.replace(new, blob)
         snapshot = self.snapshot(commit)
         snapshot.parent.mkdir(exist_ok=True)
         if not (snapshot.is_dir() and all(_is(snapshot / file, source) for file, source in files.items())):
@@ -256,13 +266,11 @@ def _can_link(stage: Path) -> bool:
 
 
 def _write(path: Path, source: Source) -> None:
+    """A new file, which may not be on the disk yet."""
     if isinstance(source, bytes):
-        write_new(path, source)
-        return
-    with open(source, "rb") as reader, open(path, "xb") as writer:
-        shutil.copyfileobj(reader, writer, 2**20)
-        writer.flush()
-        os.fsync(writer.fileno())
+        path.write_bytes(source)
+    else:
+        shutil.copyfile(source, path)
 
 
 def _digest(path: Path) -> str:
