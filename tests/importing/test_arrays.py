@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from zoo.errors import ForeignFileError, MissingDependencyError, UnsafeFileError
 from zoo.importing import files
 from zoo.importing.arrays import read_arrays
+from zoo.importing.files import ForeignFile
 from zoo.importing.hdf5 import read_hdf5
 
 
@@ -99,6 +104,26 @@ def test_archives_that_unpack_to_too_much_are_refused(
     monkeypatch.setattr("zoo.importing.arrays.MAX_BYTES", 10**6)
     with pytest.raises(ForeignFileError, match=r"unpacks to 1 arrays of 8,000,\d+ bytes; at most"):
         read(tmp_path / "a.npz")
+
+
+def _bytes(**arrays: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+NPZ = _bytes(states=np.arange(24.0).reshape(2, 3, 4), lengths=np.array([3, 2]))
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_changed_bytes_are_read_or_refused(data: st.DataObject) -> None:
+    changed = bytearray(NPZ)
+    for _ in range(data.draw(st.integers(1, 4))):
+        changed[data.draw(st.integers(0, len(NPZ) - 1))] = data.draw(st.integers(0, 255))
+    with suppress(ForeignFileError, UnsafeFileError):
+        found = read_arrays(ForeignFile(Path("fuzzed.npz"), bytes(changed)))
+        assert sum(array.nbytes for array in found.values()) <= len(NPZ)
 
 
 def test_truncated_and_odd_archives_are_refused(tmp_path: Path) -> None:

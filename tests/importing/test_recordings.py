@@ -308,6 +308,10 @@ def test_data_of_a_task_are_no_recording(adopt: Adopt, tmp_path: Path) -> None:
             "do not go with",
         ),
         ({"arr_0": np.ones((5, 3)), "arr_1": np.ones((5, 4))}, "with the same units"),
+        ({"train_states": np.ones((5, 3)), "test_states": np.ones((2, 3))}, "without an axis of trials"),
+        ({"states": np.ones((0, 5, 3)), "lengths": np.ones(0, int)}, "a whole number for each trial"),
+        ({"states": np.ones((4, 5, 3)), "a\nb": np.ones(4)}, "not 200 printable characters"),
+        ({}, "holds no arrays"),
     ],
 )
 def test_arrays_that_are_no_recording_are_refused(

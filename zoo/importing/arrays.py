@@ -49,7 +49,7 @@ def _archive(file: ForeignFile) -> dict[str, np.ndarray]:
             if name in found or name == entry.filename:
                 file.refuse(f"holds {brief(entry.filename)}, which is no array or is there twice")
             with archive.open(entry) as stream:
-                found[name] = _array(file, name, io.BytesIO(stream.read()), entry.file_size)
+                found[file.check_name(name)] = _array(file, name, io.BytesIO(stream.read()), entry.file_size)
     return found
 
 

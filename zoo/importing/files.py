@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
-from zoo.errors import ForeignFileError, UnsafeFileError
+from zoo.checkpoints.folder import PICKLES
+from zoo.errors import ForeignFileError, UnsafeFileError, brief
 
 MAX_BYTES = 4 * 2**30
 """Of a file, and of what it says that it holds."""
@@ -21,11 +22,8 @@ PLAIN = (
     "Open it where its own code is at hand and no harm can be done, and save plain tensors, with "
     "safetensors or torch.save(model.state_dict(), 'weights.pt'), or plain arrays with numpy.savez."
 )
-_REASONS = {
-    (".pkl", ".pickle", ".joblib", ".dill"): "is a pickle, which can run any code when it is read",
-    (".mat", ".nwb"): "is of a format that the zoo does not read",
-    (".onnx", ".pb", ".keras", ".tflite"): "holds a program and its weights, not plain tensors",
-}
+MAX_NAME = 200
+"""Characters of the name of a tensor or an array."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,12 @@ class ForeignFile:
     def refuse(self, why: str, advice: str = "Write the file again, or take another.") -> NoReturn:
         raise ForeignFileError(f"{self.path} {why}. {advice}")
 
+    def check_name(self, name: str) -> str:
+        """A name that can stand in a record and a message."""
+        if len(name) > MAX_NAME or not name.isprintable():
+            self.refuse(f"holds the name {brief(name)}, which is not {MAX_NAME} printable characters at most")
+        return name
+
     def unsafe(self, why: str) -> NoReturn:
         raise UnsafeFileError(f"{self.path} {why}. {PLAIN}")
 
@@ -57,11 +61,10 @@ def read(path: Path) -> ForeignFile:
     """
     file = ForeignFile(path, b"")
     if file.suffix not in WEIGHTS + ARRAYS:
-        why = next((why for kinds, why in _REASONS.items() if file.suffix in kinds), "is of no known kind")
-        if "code" in why:
-            file.unsafe(why)
+        if file.suffix in PICKLES:
+            file.unsafe("is a pickle, which can run any code when it is read")
         known = f"Weights are read from {', '.join(WEIGHTS)}, recordings from {', '.join(ARRAYS)}."
-        file.refuse(why, f"{known} {PLAIN}")
+        file.refuse("is of a kind that is not read", f"{known} {PLAIN}")
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):

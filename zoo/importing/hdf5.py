@@ -51,7 +51,7 @@ def _datasets(file: ForeignFile, root: Any) -> Iterator[tuple[str, Any]]:
     pending = [("", root)]
     for above, group in pending:
         for key in group:
-            name = f"{above}{key}"
+            name = file.check_name(f"{above}{key}")
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 file.refuse(f"holds {brief(name)}, a link to elsewhere, and links are not followed")
             found = group.get(key)

@@ -10,7 +10,7 @@ from zoo.errors import ForeignFileError, UnknownNameError, brief
 from zoo.registry import suggest
 from zoo.specs import reading
 from zoo.specs.catalogue import exists, shown
-from zoo.specs.composing import Composed
+from zoo.specs.composing import Composed, contents
 from zoo.specs.mapping import MappingSpec, compiled
 from zoo.specs.problems import validate
 
@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 def load_mapping(path: Path) -> MappingSpec:
     """The mapping in a YAML file. Raises :class:`SpecError` with line and field for what it cannot be."""
-    if not exists(path):
-        raise UnknownNameError(f"there is no mapping {shown(path)}. Check the path.")
     place = shown(path)
-    document = reading.read(path.read_bytes()[: reading.MAX_BYTES + 1], place)
+    if not exists(path):
+        raise UnknownNameError(f"there is no mapping {place}. Check the path.")
+    document = reading.read(contents(path), place)
     places = {at: f"{place}:{line}:{column}" for at, (line, column) in document.positions.items()}
     return validate(MappingSpec, document.data, Composed(document.data, places).where)
 

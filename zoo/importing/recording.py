@@ -50,10 +50,10 @@ def recordings(
     go together; :class:`AnalysisError` for numbers that are not finite.
     """
     where = str(file.path)
-    if not all(re.fullmatch(r"arr_\d+", name) for name in arrays):
-        return [_recorded(where, name_arrays(where, arrays, mapping or MappingSpec()), share)]
     if not arrays:
         file.refuse("holds no arrays")
+    if mapping is not None or not all(re.fullmatch(r"arr_\d+", name) for name in arrays):
+        return [_recorded(where, name_arrays(where, arrays, mapping or MappingSpec()), share)]
     parts = [arrays[name] for name in sorted(arrays, key=lambda name: int(name[4:]))]
     if len(parts) == 1:
         return [_recorded(where, {"states": Named(parts[0], "arr_0")}, share)]
@@ -131,7 +131,7 @@ def _take(named: dict[str, Named], names: tuple[str, ...]) -> Named | None:
 def _lengths(where: str, lengths: Named, states: Named) -> list[int]:
     values = np.asarray(lengths.values)
     steps = states.values.shape[1] if isinstance(states.values, np.ndarray) and states.values.ndim == 3 else 0
-    if values.shape != (len(states.values),) or values.dtype.kind not in "iu" or not steps:
+    if values.shape != (len(states.values),) or values.dtype.kind not in "iu" or not steps * values.size:
         raise ForeignFileError(
             f"{where}: lengths should be a whole number for each trial of states [trial, time, unit]. "
             "Correct them, or leave them out with a mapping."
@@ -145,6 +145,11 @@ def _wrapped(where: str, name: str, named: Named | None, lengths: list[int] | No
     """An array as trials ``[trial, time, unit]``, by the rules of every analysis."""
     assert named is not None
     values = named.values
+    if named.held_out is not None and not isinstance(values, list) and values.ndim < 3:
+        raise ForeignFileError(
+            f"{where}: {named.theirs} are parts {list(values.shape)} without an axis of trials. Write them "
+            "as [trial, time, unit]."
+        )
     values = [_native(each) for each in values] if isinstance(values, list) else _native(values)
     if lengths is not None and isinstance(values, np.ndarray):
         if len(values) != len(lengths):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
-import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,13 +15,11 @@ from torch import Tensor
 from zoo.errors import ZooError, brief
 from zoo.importing.files import ForeignFile
 from zoo.registry import suggest
-from zoo.specs.base import LINE
 
 NESTS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
 """Keys under which others keep their weights."""
 MAX_ENTRIES = 100_000
 MAX_DEPTH = 8
-MAX_NAME = 200
 _PLAIN = {
     ("collections", "OrderedDict"),
     ("torch", "Size"),
@@ -46,10 +43,8 @@ def read_tensors(file: ForeignFile, inside: Sequence[str] = ()) -> tuple[dict[st
     tree, notes = _inside(file, tree, inside) if inside else _nest(tree)
     found: dict[str, Tensor] = {}
     for name, value in _flat(file, tree):
-        if len(name) > MAX_NAME or not re.fullmatch(LINE, name):
-            file.refuse(
-                f"holds the name {brief(name)}, which is not one line of at most {MAX_NAME} characters"
-            )
+        if file.check_name(name) in found:
+            file.refuse(f"holds two tensors that would be called {name!r}")
         if isinstance(value, Tensor):
             found[name] = _checked(file, name, value)
         else:

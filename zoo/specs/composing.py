@@ -89,7 +89,7 @@ class _Composer:
     def file(self, path: FilePath, header: str, above: tuple[FilePath, ...]) -> Composed:
         """A file and its bases. ``header`` is that of the file which names it, ``above`` all those."""
         shown = catalogue.shown(path)
-        document = reading.read(_contents(path), shown)
+        document = reading.read(contents(path), shown)
         return self.document(document, shown, path.parent, header, (*above, FilePath(os.path.realpath(path))))
 
     def document(
@@ -199,7 +199,8 @@ def _assigned(composed: Composed, path: tuple[str, ...], value: Any, place: str,
     return Composed(data, places | made | {real: place}, composed.migrated)
 
 
-def _contents(path: FilePath) -> bytes:
+def contents(path: FilePath) -> bytes:
+    """The bytes of a document, a little more than are read at most. Raises :class:`SpecError`."""
     try:
         with path.open("rb") as file:
             return file.read(reading.MAX_BYTES + 1)
