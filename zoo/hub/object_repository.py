@@ -275,7 +275,7 @@ class ObjectRepository:
     def _download(self, to: Path, file: str, size: int, sha256: str) -> None:
         path = self._blob(sha256)
         try:
-            self.store.download(path, to, size, sha256)
+            self.store.download(path, to, size, sha256, f"{file} of {self.name}")
         except FileNotFoundError as problem:
             raise CheckpointError(
                 f"{self.store.where}/{path}, which is {file} of {self.name}, is not there. Publish that "

@@ -22,7 +22,7 @@ from uuid import uuid4
 from zoo.errors import HubError, MissingDependencyError, OfflineError, ZooError
 from zoo.hub.network import offline, public, redacted
 
-TRIES, PAUSE, PATIENCE = 5, 0.1, 30.0
+TRIES, PAUSE, PATIENCE = 5, 0.1, 10.0
 """How often a request is made at most, the first pause between two, which doubles, and the seconds after
 which none is made again."""
 WORKERS = 8
@@ -108,8 +108,8 @@ class Store:
             return self._call(f"read {path}", act)
         return None
 
-    def download(self, path: str, to: Path, size: int, sha256: str) -> None:
-        """An object into a new file, verified, and on the disk when this returns.
+    def download(self, path: str, to: Path, size: int, sha256: str, what: str) -> None:
+        """An object into a new file, verified, and on the disk when this returns; messages call it ``what``.
 
         Raises :class:`GarbledError` where it has another digest each time, :class:`FileNotFoundError`.
         """
@@ -124,7 +124,7 @@ class Store:
             if (to.stat().st_size, found.hexdigest()) != (size, sha256):
                 raise GarbledError(f"{to.stat().st_size:,} bytes with SHA-256 {found.hexdigest()[:12]}…")
 
-        self._call(f"read {path}", act)
+        self._call(f"fetch {what}", act)
 
     def put(self, path: str, data: bytes) -> None:
         """Write an object, or replace it, of which a reader sees all or what was there before."""
@@ -245,7 +245,7 @@ class Store:
         try:
             fs.pipe_file(new, data)
             if fs.size(new) != len(data):
-                raise GarbledError(f"{fs.size(new):,} of {len(data):,} bytes were written")
+                raise OSError(errno.EIO, f"{fs.size(new):,} of {len(data):,} bytes were written")
             fs.mv(new, target)
         except BaseException:
             with suppress(Exception):
@@ -260,8 +260,9 @@ class Store:
         """
         if self.off:
             raise OfflineError(
-                f"cannot {what}: {self.where} is on the network, which {self.off} switches off. Unset it; or "
-                "give the full commit of something that was fetched before."
+                f"cannot {what}: {self.where} is on the network, which {self.off} switches off. What was "
+                "fetched before loads by its full commit. With a network, fetch more with: "
+                f"zoo pull {self.where}/NAME"
             )
         end = time.monotonic() + PATIENCE
         for turn in itertools.count(1):
