@@ -310,7 +310,7 @@ class Store:
         number = getattr(problem, "errno", None) or 0
         if isinstance(problem, FileNotFoundError):
             advice = "Make the bucket or folder first, or check the address."
-        elif isinstance(problem, PermissionError) or "Credential" in type(problem).__name__:
+        elif _is_denied(problem):
             advice = _CREDENTIALS
         else:
             advice = _ADVICE.get(number, "Check the address and the network, and try again.")
@@ -320,10 +320,15 @@ class Store:
 
 def _may_pass(problem: Exception) -> bool:
     """Whether trying again may help: unless the store refuses, or the request is wrong."""
-    refused = (PermissionError, ValueError, TypeError, AttributeError, ImportError, NotImplementedError)
-    if isinstance(problem, refused) or "Credential" in type(problem).__name__:
+    wrong = (ValueError, TypeError, AttributeError, ImportError, NotImplementedError)
+    if isinstance(problem, wrong) or _is_denied(problem):
         return False
     return getattr(problem, "errno", None) not in _ADVICE
+
+
+def _is_denied(problem: Exception) -> bool:
+    kind = type(problem).__name__
+    return isinstance(problem, PermissionError) or "Credential" in kind or "Authentication" in kind
 
 
 def _precondition(problem: OSError) -> bool:
