@@ -76,7 +76,11 @@ def leftovers(root: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(5, id="some"), pytest.param(200, id="many", marks=pytest.mark.slow)]
+    "kills",
+    [
+        pytest.param(5, id="some"),
+        pytest.param(200, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+    ],
 )
 @pytest.mark.usefixtures("online")
 def test_a_server_killed_while_it_is_pushed_to_has_whole_revisions(memory: Path, kills: int) -> None:

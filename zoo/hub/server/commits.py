@@ -30,6 +30,8 @@ _MARK = "@"
 """Stands in a line for its content, which is decoded apart from it."""
 _PIECE = 2**20
 """Characters of base64 decoded at a time."""
+_SMALL = 2**16
+"""Characters of base64 up to which the content of a file stays in memory."""
 
 
 @dataclass(frozen=True)
@@ -139,18 +141,18 @@ def _changed(repository: Repository, kept: dict[str, Entry], change: Change) -> 
         else:
             source = added.source
             if source is None:
-                source = _stored(repository, path, added)
+                source = _stored(repository, path, added.digest)
             files[path] = added.digest, source
     return files
 
 
-def _stored(repository: Repository, path: str, added: Added) -> Path:
+def _stored(repository: Repository, path: str, digest: str) -> Path:
     """The content of a file that is copied inside the repository."""
-    blob = repository.path / "blobs" / added.digest
+    blob = repository.path / "blobs" / digest
     if not blob.is_file() or blob.is_symlink():
         raise RefusedError(
             400,
-            f"{path} refers to content {added.digest[:12]}… that {repository.name} does not have. "
+            f"{path} refers to content {digest[:12]}… that {repository.name} does not have. "
             "Send the file itself, in the commit.",
             "NotSupported",
         )
@@ -168,7 +170,7 @@ def _lines(body: Body) -> Iterator[tuple[int, int]]:
     while start < length:
         end = body.find(b"\n", start)
         end = length if end < 0 else end
-        if end > start and body[start : end if end - start < 9 else start + 9].strip():
+        if end > start:
             yield start, end
         start = end + 1
 
@@ -218,7 +220,7 @@ def _copied(value: dict[str, Any]) -> Added:
 
 def _decoded(path: str, body: Body, content: tuple[int, int], room: Path) -> Added:
     digest, pieces = hashlib.sha256(), _pieces(path, body, content)
-    if content[1] - content[0] <= _PIECE:
+    if content[1] - content[0] <= _SMALL:
         data = b"".join(pieces)
         return Added(hashlib.sha256(data).hexdigest(), data)
     with open(room, "xb") as file:

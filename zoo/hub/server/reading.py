@@ -33,24 +33,23 @@ PAGE_EXPANDED = 50
 """The same where the last commit of each is looked for."""
 BACK = 200
 """Revisions that are looked at for it."""
+Item = tuple[str, Entry | str]
+"""A path, and a file or the identifier of a folder."""
 T = TypeVar("T")
 
 
 async def info(request: Request) -> Response:
     """``GET /api/models/<name>[/revision/<revision>]``"""
     hub, revision, expand = hub_of(request), await revision_of(request), _expand(request)
-    blobs = _is_true(request.query_params.get("blobs"))
+    files = FILES_AND_SIZES if _is_true(request.query_params.get("blobs")) else FILES
 
     def describe() -> bytes:
-        return dumps(
-            _expanded(describe_model(hub.shelf, revision, FILES_AND_SIZES if blobs else FILES), expand)
-        )
+        return dumps(_expanded(describe_model(hub.shelf, revision, files), expand))
 
     if expand:
         return Json(await run_sync(describe))
-    return Json(
-        await _told(hub, (revision.repository.path, revision.commit, blobs), revision.stamp, describe)
-    )
+    key = revision.repository.name, revision.commit, files
+    return Json(await _told(hub, key, revision.stamp, describe))
 
 
 async def models(request: Request) -> Response:
@@ -86,9 +85,8 @@ async def tree(request: Request) -> Response:
         items = tree_of(revision, folder, recursive)
         if folder and not items:
             raise no_entry(revision.repository.name, ascii(folder)[1:-1][:200])
-        return _page(
-            request, items, _describer(hub.shelf, revision, expand), PAGE_EXPANDED if expand else PAGE
-        )
+        describe = _describer(hub.shelf, revision, expand)
+        return _page(request, items, describe, PAGE_EXPANDED if expand else PAGE)
 
     return await run_sync(find)
 
@@ -137,11 +135,11 @@ async def commits(request: Request) -> Response:
 def readable(hub: Hub, token: Token | None) -> Iterator[Revision]:
     """The newest revision of every model that the holder of a token, or anyone, may read; by name."""
     for name in hub.shelf.names():
-        with suppress(RefusedError):  # deleted meanwhile, or damaged
+        with suppress(RefusedError, OSError):  # deleted meanwhile, or damaged
             place = hub.shelf.repository(name)
-            about = hub.shelf.about(place)
-            if hub.gate.may_read(token, name, about):
-                yield hub.shelf.revision(place, about=about)
+            said = hub.shelf.about(place)
+            if hub.gate.may_read(token, name, said):
+                yield hub.shelf.revision(place, about=said)
 
 
 def describe_model(shelf: Shelf, revision: Revision, files: str | None = None) -> dict[str, Any]:
@@ -180,10 +178,6 @@ def history(repository: Repository, commit: str) -> list[str]:
     return ordered[ordered.index(commit) :] if commit in ordered else [commit]
 
 
-Item = tuple[str, Entry | str]
-"""A path, and a file or the identifier of a folder."""
-
-
 def tree_of(revision: Revision, folder: str, recursive: bool) -> list[Item]:
     """Files and folders in a folder of a revision, by path."""
     prefix = f"{folder}/" if folder else ""
@@ -209,13 +203,8 @@ def _describer(shelf: Shelf, revision: Revision, expand: bool) -> Callable[[Item
         if isinstance(what, str):
             found: dict[str, Any] = {"type": "directory", "path": path, "oid": what, "size": 0}
         else:
-            found = {
-                "type": "file",
-                "path": path,
-                "oid": what.oid,
-                "size": what.size,
-                "lfs": _lfs(what, "oid"),
-            }
+            found = {"type": "file", "path": path, "oid": what.oid, "size": what.size}
+            found["lfs"] = _lfs(what, "oid")
         return found | ({"lastCommit": _last(shelf, revision, path)} if expand else {})
 
     return describe

@@ -106,7 +106,7 @@ def _as_refused(problem: Exception) -> RefusedError:
         return RefusedError(400, str(problem))
     if isinstance(problem, HubError):
         log.warning("%s", problem)
-        return RefusedError(503, f"{problem} Try again.")
+        return RefusedError(503, "This hub cannot do that now. Try again, or tell whoever runs it.")
     if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
         log.warning("the disk is full")
         return RefusedError(

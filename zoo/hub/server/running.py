@@ -38,9 +38,8 @@ def serve(
     Raises :class:`HubError` where the folder or the address cannot be used, and
     :class:`MissingDependencyError`.
     """
-    server = _server(root, private, limits)
+    server = _server(root, private, limits, lambda: ready(_address(listener, host)))
     with _listening(host, port) as listener:
-        ready(_address(listener, host))
         server.run(sockets=[listener])
 
 
@@ -58,7 +57,9 @@ def serving(root: Path, *, private: bool = False, limits: Limits | None = None) 
             thread.join()
 
 
-def _server(root: Path, private: bool, limits: Limits | None) -> Server:
+def _server(
+    root: Path, private: bool, limits: Limits | None, started: Callable[[], None] = lambda: None
+) -> Server:
     try:
         import uvicorn
 
@@ -67,6 +68,10 @@ def _server(root: Path, private: bool, limits: Limits | None) -> Server:
         raise MissingDependencyError("starlette and uvicorn", "serve", "serving a hub") from problem
 
     class Quiet(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started()  # from here on, signals end it cleanly
+
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             """End as asked, the second time at once, and without dying of the signal afterwards."""
             self.force_exit = self.should_exit
