@@ -126,21 +126,28 @@ def test_killed_at_any_moment(make: Make, memory: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["cache", "plain"])
-def test_four_publish_and_two_read_the_same_names(make: Make, memory: Path, form: str) -> None:
+@pytest.mark.parametrize(
+    ("publishers", "times", "loaders"),
+    [(4, 15, 2), pytest.param(8, 50, 8, marks=[pytest.mark.slow, pytest.mark.timeout(900)])],
+)
+def test_many_publish_and_load_the_same_names(
+    make: Make, memory: Path, form: str, publishers: int, times: int, loaders: int
+) -> None:
     hub, names = hub_of(memory / "hub", form), ("one", "two", "three")
     made = [make(name, seed=seed) for seed in range(5) for name in names]
     for folder in made[:3]:
         hub.publish(folder)
-    readers = [start("read", hub.root, form, *names) for _ in range(2)]
+    readers = [start("read", hub.root, form, *names) for _ in range(loaders)]
     order = random.Random(1)
     writers = [
-        start("times", 15, hub.root, form, *(folder.path for folder in order.sample(made, len(made))))
-        for _ in range(4)
+        start("times", times, hub.root, form, *(folder.path for folder in order.sample(made, len(made))))
+        for _ in range(publishers)
     ]
-    assert [writer.wait(timeout=60) for writer in writers] == [0] * 4
+    assert [writer.wait(timeout=600) for writer in writers] == [0] * publishers
     (memory / "stop").touch()
     verified = [int(reader.communicate(timeout=60)[0]) for reader in readers]
-    assert [reader.returncode for reader in readers] == [0, 0]
+    assert [reader.returncode for reader in readers] == [0] * loaders
+    print(f"{publishers * times} publishes, {sum(verified)} files verified while they went on")
     assert all(count > 30 for count in verified)
     for writer in writers:
         writer.communicate()

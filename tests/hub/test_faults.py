@@ -99,12 +99,40 @@ def test_a_network_that_fails(hub: None, make: Make, served: Served, tmp_path: P
     ]
 
 
+def test_a_full_disk(
+    hub: None, make: Make, served: Served, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the cache, and then in the local hub: one clear error, and nothing half-written."""
+    made = make("large", members=6, hidden=150)  # 600 kB of the disk's megabyte
+    HuggingFaceHub(served.url, "lab").publish(made)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(small_disk / "cache"))
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(800_000))
+    with pytest.raises(ZooError, match="No space left on device"):
+        zoo.pull(f"{served.url}/lab/large")
+    assert 0 < check_cache(small_disk / "cache") < 8, "some of it, each whole"
+    filler.unlink()
+    monkeypatch.setenv("ZOO_HOME", str(small_disk / "home"))
+    with pytest.raises(ZooError, match="The disk is full: free some space"):
+        zoo.pull(f"{served.url}/lab/large")
+    assert open_hub("local").names() == []
+    assert not [path for path in small_disk.rglob("*") if "stage" in path.name]
+    monkeypatch.setenv("ZOO_HOME", str(small_disk.parent / "home"))
+    assert [revision.name for revision in zoo.pull(f"{served.url}/lab/large")] == ["lab/large"]
+
+
 @pytest.mark.parametrize(
     "kills", [25, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 )
 @pytest.mark.parametrize("what", ["pull", "push", "registry"])
 def test_killed_at_any_moment(
-    hub: None, make: Make, served: Served, tmp_path: Path, zoo_home: Path, what: str, kills: int
+    hub: None,
+    make: Make,
+    served: Served,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    kills: int,
 ) -> None:
     """While pulling and pruning the cache, while pushing to a server, while updating plain folders."""
     made = [make(f"net-{k % 4}", seed=k, members=2) for k in range(8)]
@@ -118,7 +146,7 @@ def test_killed_at_any_moment(
         "push": (served.url, *(folder.path for folder in made)),
         "registry": (tmp_path / "registry", *(folder.path for folder in made)),
     }[what]
-    os.environ |= {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))  # of the child
     with start("killed", kills, what, *arguments) as child:
         assert child.stdin is not None
         assert child.stdout is not None

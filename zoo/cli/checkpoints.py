@@ -52,9 +52,23 @@ def verify(
 
     found = list(dict.fromkeys(str(r.whole()) for name in names for r in expand(name)))
     results = [zoo.verify(name, metrics=metrics, device=device) for name in found]
-    columns = ("name", "files", "largest drift of outputs", "metrics drifted", "verdict")
+    columns = (
+        "name",
+        "files",
+        "largest drift of outputs",
+        "metrics drifted",
+        "problems of the card",
+        "verdict",
+    )
     rows = [
-        (name, len(r.files), max(x.worst for x in r.replays), r.drifted, "holds" if r.holds else "FAILS")
+        (
+            name,
+            len(r.files),
+            max((x.worst for x in r.replays), default=0.0),
+            r.drifted,
+            "; ".join(r.card),
+            "holds" if r.holds else "FAILS",
+        )
         for name, r in zip(found, results, strict=True)
     ]
     emit([dict(zip(columns, row, strict=True)) for row in rows], table("", columns, rows))

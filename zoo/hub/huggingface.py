@@ -30,12 +30,14 @@ from zoo.errors import (
     ZooWarning,
     brief,
 )
+from zoo.hub.answers import MOST, SECONDS, bounded
 from zoo.hub.base import MAIN, Revision, check_tag
 from zoo.hub.card import render
+from zoo.hub.card_check import check_card
 from zoo.hub.download import ATTEMPTS, download, pause
 from zoo.hub.front_matter import LIBRARY
 from zoo.hub.network import offline, public, redacted
-from zoo.hub.reference import check_revision
+from zoo.hub.reference import REVISION, check_revision, is_foreign
 from zoo.hub.repository import COMMIT, Repository
 from zoo.placing import staging, write_whole
 from zoo.registry import suggest
@@ -45,6 +47,10 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 T = TypeVar("T")
+UPLOAD = 6 * 3600.0
+"""Seconds for a commit and its files to reach a hub."""
+SLOWEST = 10_000.0
+"""Bytes in a second at which a file still comes in time."""
 HF = "hf://"
 TOKEN = "ZOO_TOKEN"
 """The variable with the token for hubs other than that of ``HF_ENDPOINT``, whose token they must not see."""
@@ -84,9 +90,11 @@ class HuggingFaceHub:
         """Repositories with our tag: of the organisation, without its name, or else all."""
         owner = self.organisation or None
         found = self._patiently(
-            "list the names", "", lambda: list(self.api.list_models(author=owner, filter=LIBRARY))
+            "list the names",
+            "",
+            lambda: [model.id for model in self.api.list_models(author=owner, filter=LIBRARY)],
         )
-        return sorted(model.id.removeprefix(f"{self.organisation}/") for model in found)
+        return sorted(id.removeprefix(f"{self.organisation}/") for id in found if is_foreign(id))
 
     def search(self, text: str = "", limit: int = 50) -> list[dict[str, Any]]:
         """Checkpoints whose name matches a text: name, tags, downloads, likes and last change of each."""
@@ -102,6 +110,7 @@ class HuggingFaceHub:
                     "changed": model.last_modified.date().isoformat() if model.last_modified else "",
                 }
                 for model in found
+                if is_foreign(model.id)
             ]
 
     def resolve(self, name: str, revision: str | None = None) -> Revision:
@@ -129,7 +138,8 @@ class HuggingFaceHub:
     def tags(self, name: str) -> dict[str, str]:
         """Tag → commit."""
         refs = self._patiently("list the tags", name, lambda: self.api.list_repo_refs(self._id(name)))
-        return {ref.name: ref.target_commit for ref in refs.tags}
+        named = ((str(ref.name), str(ref.target_commit)) for ref in refs.tags)
+        return {tag: at for tag, at in named if re.fullmatch(REVISION, tag) and COMMIT.fullmatch(at)}
 
     def revisions(self, name: str) -> list[Revision]:
         """All commits, the latest first."""
@@ -225,7 +235,10 @@ class HuggingFaceHub:
         if "/" in self._id(name):
             return self._id(name)
         with self._failing_clearly("see whose token this is"):
-            return f"{self.api.whoami()['name']}/{name}"
+            own = f"{self.api.whoami()['name']}/{name}"
+        if not is_foreign(own):
+            raise HubError(f"{self.where} gives {brief(own)} for a name of yours, which is none.")
+        return own
 
     def _spelled(self, name: str) -> str:
         return f"{HF if self.endpoint is None else self.endpoint + '/'}{self._id(name)}"
@@ -288,11 +301,16 @@ class HuggingFaceHub:
                     raise
                 return str(begun[0])
 
-        return self._valid(self._patiently("find", id, ask, revision))
+        commit = self._valid(self._patiently("find", id, ask, revision))
+        if COMMIT.fullmatch(revision) and commit != revision:
+            raise HubError(
+                f"{self.where} gives {commit[:12]} where {revision[:12]} was asked for. Is it a hub?"
+            )
+        return commit
 
-    def _valid(self, commit: str) -> str:
+    def _valid(self, commit: Any) -> str:
         """A commit from the hub, which becomes the name of a folder here."""
-        if not COMMIT.fullmatch(commit):
+        if not (isinstance(commit, str) and COMMIT.fullmatch(commit)):
             raise HubError(f"{self.where} gives {brief(commit)} for a commit, which is none. Is it a hub?")
         return commit
 
@@ -330,9 +348,6 @@ class HuggingFaceHub:
         from huggingface_hub.errors import RemoteEntryNotFoundError
         from huggingface_hub.utils._headers import build_hf_headers
 
-        if entry is not None and repository.blob(entry.sha256).is_file():
-            repository.add(commit, file, repository.blob(entry.sha256), entry.sha256)
-            return True
         id = repository.name
         with (
             self._failing_clearly(f"fetch {file} of", id, commit),
@@ -341,8 +356,10 @@ class HuggingFaceHub:
             url = hf_hub_url(id, file, revision=commit, endpoint=self.api.endpoint)
             headers = build_hf_headers(token=self.api.token, library_name=LIBRARY)
             size = None if entry is None else entry.size
+            most = MAX_FREE if size is None else size
             try:
-                digest = download(url, headers, stage / "file", size, MAX_FREE if size is None else size)
+                with bounded(url, ATTEMPTS * most + MOST, SECONDS + most / SLOWEST):
+                    digest = download(url, headers, stage / "file", size, most)
             except RemoteEntryNotFoundError:
                 return False
             if entry is not None and digest != entry.sha256:
@@ -350,7 +367,7 @@ class HuggingFaceHub:
                     f"{file} of {self._spelled(id)} is not what its record describes (SHA-256). It has not "
                     "been kept; fetch it again, or ask whoever published it."
                 )
-            repository.add(commit, file, stage / "file", digest)
+            repository.add(stage, commit, file, stage / "file", digest)
         return True
 
     def _before(self, name: str, head: str) -> CheckpointFolder | None:
@@ -373,6 +390,7 @@ class HuggingFaceHub:
         if before is not None and before.has(CARD) and not (text and by_hand(text)):
             text = before.read(CARD).decode("utf-8", "replace")
         card = render(folder.record, folder.experiment, text, reference=self._spelled(name))
+        check_card(card.encode(), folder.record)
         return files | {CARD: card.encode()}
 
     def _changed(self, id: str, head: str, files: dict[str, bytes]) -> set[str]:
@@ -380,17 +398,15 @@ class HuggingFaceHub:
         from huggingface_hub.hf_api import RepoFile
 
         listed = self._patiently(
-            "list the files of", id, lambda: list(self.api.list_repo_tree(id, revision=head))
+            "list the files of",
+            id,
+            lambda: {
+                str(entry.path): {str(entry.blob_id), str(getattr(entry.lfs, "sha256", ""))}
+                for entry in self.api.list_repo_tree(id, revision=head)
+                if isinstance(entry, RepoFile)
+            },
         )
-        there = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
-        return {
-            file
-            for file, data in files.items()
-            if file not in there
-            or not {there[file].blob_id, getattr(there[file].lfs, "sha256", "")}.intersection(
-                _addresses(data)
-            )
-        }
+        return {file for file, data in files.items() if not listed.get(file, set()) & {*_addresses(data)}}
 
     def _send(self, id: str, files: dict[str, bytes], gone: set[str], parent: str) -> str:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -398,7 +414,7 @@ class HuggingFaceHub:
         operations: list[Any] = [CommitOperationAdd(file, data) for file, data in sorted(files.items())]
         operations += [CommitOperationDelete(file) for file in sorted(gone)]
         try:
-            with self._failing_clearly("publish", id):
+            with self._failing_clearly("publish", id), bounded(self.api.endpoint, seconds=UPLOAD):
                 done = self.api.create_commit(
                     id, operations, commit_message=f"{len(files)} files by {LIBRARY}", parent_commit=parent
                 )
@@ -414,7 +430,8 @@ class HuggingFaceHub:
     def _failing_clearly(self, what: str, name: str = "", revision: str = "") -> Iterator[None]:
         """Failures of the library, the hub and the wire, each as one of ours."""
         try:
-            yield
+            with bounded(self.api.endpoint):
+                yield
         except ZooError:
             raise
         except Exception as problem:
