@@ -248,10 +248,27 @@ def test_damaged_files_are_refused(root: Any, tmp_path: Path) -> None:
     root.create_dataset("states", data=np.ones((20, 30, 4)), compression="gzip")
     root.close()
     data = (tmp_path / "a.h5").read_bytes()
-    for length in range(0, len(data) - 1, 157):
+    for length in (0, 100, len(data) // 2, len(data) - 100):
         (tmp_path / "cut.h5").write_bytes(data[:length])
         with pytest.raises(ForeignFileError, match="cannot be read as HDF5"):
             read(tmp_path / "cut.h5")
+
+
+def test_a_file_on_which_the_library_hangs_or_crashes_is_refused(
+    root: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root["states"] = np.ones((2, 3, 4))
+    root.close()
+    reader = tmp_path / "reader.py"
+    monkeypatch.setattr("zoo.importing.hdf5.READER", reader)
+    monkeypatch.setattr("zoo.importing.hdf5.PATIENCE", 0.5)
+    for ends, message in {
+        "while True: pass": "within [01] seconds",
+        "import os; os.abort()": "crashed",
+    }.items():
+        reader.write_text(ends)
+        with pytest.raises(ForeignFileError, match=message):
+            read(tmp_path / "a.h5")
 
 
 def test_without_h5py_it_says_what_to_install(

@@ -14,8 +14,6 @@ from zoo.errors import ForeignFileError, UnsafeFileError, brief
 
 MAX_BYTES = 4 * 2**30
 """Of a file, and of what it says that it holds."""
-RATIO = 1100
-"""More than this deflate cannot have packed into a byte."""
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
 PLAIN = (
