@@ -69,13 +69,20 @@ def steps(url: str, folder: CheckpointFolder) -> None:
 def moments(count: int, url: str, folders: list[CheckpointFolder]) -> None:
     clock = random.Random(0)
     for _ in range(count):
+        ready, tell = os.pipe()
+        order = clock.sample(folders, len(folders))
         child = os.fork()
         if not child:
-            for folder in itertools.cycle(folders):
+            ObjectHub(url).names()  # so that all libraries are loaded
+            os.write(tell, b"!")
+            for folder in itertools.cycle(order):
                 ObjectHub(url).publish(folder)
-        time.sleep(clock.uniform(0, 0.1 if url.startswith("file") else 1.0))
+        os.read(ready, 1)
+        time.sleep(clock.uniform(0, 0.3))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(ready)
+        os.close(tell)
         print("killed", flush=True)
         sys.stdin.readline()
 

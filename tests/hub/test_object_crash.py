@@ -138,7 +138,7 @@ def test_killed_at_any_moment(hub: ObjectHub, make: Make) -> None:
     assert publisher.returncode == 0
     hub.prune(age=0)
     assert not leftovers(hub)
-    assert check_store(hub) > 1
+    assert check_store(hub) > 6, "most were finished some time"
 
 
 def test_four_publish_and_two_read_the_same_names(hub: ObjectHub, make: Make, memory: Path) -> None:
