@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from httpx2 import Client, Response
+from huggingface_hub.errors import HfHubHTTPError
 
 from zoo.errors import HubError, UnknownNameError
 from zoo.hub.cache import CacheHub
@@ -75,6 +76,20 @@ def test_only_those_who_may_write_do(filled: Served, write: str) -> None:
         assert answer.json()["error"].endswith((".", "/")) or status == 401
     assert {path: path.read_bytes() for path in filled.root.rglob("models--*/refs/*")} == before
     assert ask(filled, own, *WRITES[write]).status_code == 200
+
+
+def test_pushing_to_what_is_there_without_a_token_is_refused_as_such(filled: Served) -> None:
+    """The client asks to create it first, and would stumble over a refusal of that."""
+    body = {"organization": "lab", "name": "net"}
+    for token, status in ((None, 401), (filled.add_token("stranger"), 403)):
+        assert ask(filled, token, "POST", "/api/repos/create", body).status_code == 409
+        api = filled.client(token or False)
+        api.create_repo("lab/net", exist_ok=True)
+        with pytest.raises(HfHubHTTPError) as problem:
+            api.upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id="lab/net")
+        assert problem.value.response.status_code == status
+    ask(filled, filled.token, "PUT", "/api/models/lab/net/settings", {"visibility": "private"})
+    assert ask(filled, None, "POST", "/api/repos/create", body).status_code == 401
 
 
 def test_a_name_of_ones_own_and_names_without_an_organisation(filled: Served) -> None:

@@ -44,6 +44,12 @@ class Gate:
     def may_read(self, token: Token | None, name: str, about: About) -> bool:
         return not about.private or (token is not None and token.covers(namespace(name)))
 
+    def sees(self, token: Token | None, name: str) -> bool:
+        """Whether there is a repository of this name that may be read."""
+        place = self.shelf.place(name)
+        allowed = token is not None or not self.private
+        return place.exists and allowed and self.may_read(token, name, self.shelf.about(place))
+
     def readable(self, request: Request, name: str) -> tuple[Place, About]:
         """Where a repository is, if it is there, and what is said of it. Raises :class:`RefusedError`."""
         token = self.reader(request)

@@ -32,17 +32,17 @@ async def create(request: Request) -> Response:
 
     A name without an organisation is made one of the token's own, as on the Hub: the client reads no other.
     """
-    hub = hub_of(request)
-    token = hub.gate.writer(request)
-    body = await read_json(request, hub.limits)
-    name = _named(body, token.name)
-    hub.gate.check_writes(token, name)
-    _check_free_of_addresses(name)
-    private = bool(_private(body))
-    repository = Repository(hub.shelf.root, name)
+    hub, body = hub_of(request), await read_json(request, hub_of(request).limits)
+    token = hub.gate.who(request)
+    name = _named(body, token.name if token else "")
     answer = {"url": f"{base_url(request)}/{name}", "name": name, "id": name}
-    if await hub.write(lambda: commits.create(repository, private, token.name)):
-        return Json(answer)
+    if not hub.gate.sees(token, name):  # else anyone may be told so: the client asks before each upload
+        token = hub.gate.writer(request)
+        hub.gate.check_writes(token, name)
+        _check_free_of_addresses(name)
+        private, author, repository = bool(_private(body)), token.name, Repository(hub.shelf.root, name)
+        if await hub.write(lambda: commits.create(repository, private, author)):
+            return Json(answer)
     message = f"{name} is on this hub already. Take another name, or write to that one."
     return Json({**answer, "error": message}, 409, {"X-Error-Message": message})
 
