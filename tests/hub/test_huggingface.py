@@ -13,10 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from huggingface_hub import constants
 
 import zoo
-from zoo.checkpoints.folder import CheckpointFolder
+from zoo.checkpoints import making
+from zoo.checkpoints.folder import CheckpointFolder, write
+from zoo.checkpoints.network import load_network
 from zoo.errors import HubError, OfflineError, UnknownNameError, UnknownRevisionError, ZooWarning
 from zoo.hub import expand, fetch, names, plan
 from zoo.hub.huggingface import TOKEN, HuggingFaceHub
@@ -222,7 +225,9 @@ def test_the_token_of_the_hugging_face_hub_is_not_given_to_others(
 
 ENVIRONMENT = """
 import sys, zoo
-from zoo.checkpoints.folder import CheckpointFolder
+from zoo.checkpoints import making
+from zoo.checkpoints.folder import CheckpointFolder, write
+from zoo.checkpoints.network import load_network
 from zoo.hub import fetch, names, open_hub
 made = CheckpointFolder(sys.argv[1])
 revision = zoo.publish(made, "hf://lab")
@@ -330,19 +335,42 @@ def test_blobs_shared_between_repositories_are_read(hub: HuggingFaceHub, make: M
     assert fetch(f"{hub.where}/tiny").read("model.safetensors") == make().read("model.safetensors")
 
 
+FACTS = ("metrics", "steps", "stopped", "curve", "code", "environment", "wall_time")
 LOAD = """
 import sys, torch, zoo
 from zoo.checkpoints.network import replay
 from zoo.hub import fetch
 folder = fetch(sys.argv[1])
 assert all(each.holds and each.worst == 0 for each in replay(folder)), replay(folder)
-print(len(replay(folder)), zoo.load(sys.argv[1]).reference)
+net = zoo.load(sys.argv[1])
+print(len(replay(folder)), net.reference, net.model.like.dtype)
 """
 
 
-def test_another_process_computes_the_same(hub: HuggingFaceHub, served: Served, tmp_path: Path) -> None:
-    zoo.publish(CheckpointFolder(shipped("registry") / "dsa-rnn-sine"), hub.where)
+def variant(folder: CheckpointFolder, path: Path, dtype: torch.dtype) -> CheckpointFolder:
+    """The same networks with weights of a type, of which two share their memory and one is transposed."""
+    members = [load_network(folder, index).to(dtype) for index in range(folder.record.members or 1)]
+    for member in members:
+        weights = dict(member.model.named_parameters())
+        one, other = [
+            p for p in weights.values() if p.ndim == 1 and p.shape == weights["cell.bias_hh_l0"].shape
+        ]
+        one.data = other.data
+        square = weights["cell.weight_hh_l0"]
+        square.data = square.data.T.contiguous().T
+        assert not square.is_contiguous()
+    facts = {name: getattr(folder.record, name) for name in FACTS}
+    record, files = making.make(folder.experiment, members, facts)
+    return CheckpointFolder(write(path, record, files))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_another_process_computes_the_same(
+    hub: HuggingFaceHub, served: Served, tmp_path: Path, dtype: torch.dtype
+) -> None:
+    folder = CheckpointFolder(shipped("registry") / "dsa-rnn-sine")
+    zoo.publish(variant(folder, tmp_path / "variant", dtype), hub.where)
     address = f"{hub.where}/dsa-rnn-sine"
     done = python(LOAD, address, HF_HOME=str(tmp_path / "elsewhere"))
-    assert done.stdout.split()[1] == address
+    assert done.stdout.split()[1:] == [address, str(dtype)]
     assert list((tmp_path / "elsewhere" / "hub").rglob("record.json"))
