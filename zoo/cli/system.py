@@ -22,6 +22,8 @@ LIBRARIES = {
     "analysis": ("scipy", "scikit-learn"),
     "viz": ("matplotlib",),
     "track": ("tensorboardX",),
+    "serve": ("starlette", "uvicorn"),
+    "data": ("h5py",),
 }
 HUGGING_FACE = ("HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN", "HF_TOKEN_PATH")
 
