@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,9 @@ Adopt = Callable[..., CheckpointFolder]
 
 
 @pytest.fixture
-def adopt(tmp_path: Path) -> Adopt:
-    """``adopt(files, …)`` with a source, a licence and a folder to write."""
+def adopt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Adopt:
+    """``adopt(files, …)`` with a source, a licence and a folder to write; without a portrait, for speed."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
 
     def call(files: Any, **options: Any) -> CheckpointFolder:
         chosen = {"source": "Theirs et al. 2020", "licence": "MIT", "output": tmp_path / "made", **options}
