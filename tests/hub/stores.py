@@ -1,4 +1,4 @@
-"""A file system in memory that fails as it is told to, and remembers what was read of it."""
+"""A file system in memory that fails as it is told to, and remembers what was read and written."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class FaultyFileSystem(MemoryFileSystem):
     pseudo_dirs = [""]
     fault: Fault | None = None
     read: list[str] = []
+    written: list[str] = []
     requests: list[str] = []
 
     @classmethod
@@ -33,6 +34,7 @@ class FaultyFileSystem(MemoryFileSystem):
         Path(lpath).write_bytes(self.cat_file(rpath))
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **options: Any) -> None:
+        self.written.append(path)
         super().pipe_file(path, self._through("write", path, value), mode, **options)
 
     def find(self, path: str, *arguments: Any, **options: Any) -> Any:
@@ -58,7 +60,8 @@ class FaultyFileSystem(MemoryFileSystem):
 
 def register() -> type[FaultyFileSystem]:
     """A store of its own for a test, at ``faulty://``."""
-    fresh = {"store": {}, "pseudo_dirs": [""], "fault": None, "read": [], "requests": []}
+    fresh = {"store": {}, "pseudo_dirs": [""], "fault": None}
+    fresh |= {"read": [], "written": [], "requests": []}
     made = type("FreshFileSystem", (FaultyFileSystem,), fresh)
     fsspec.register_implementation("faulty", made, clobber=True)
     return made

@@ -78,6 +78,15 @@ def test_it_consists_of_objects_by_content(hub: ObjectHub, make: Make) -> None:
     assert len(hub.store.listing("")) == len(expected) + 3, "the weights, the record and the manifest"
 
 
+def test_what_is_being_written_cannot_be_seen(hub: ObjectHub, files: Files, make: Make) -> None:
+    """Of a store that shows half a file, as SFTP does: all is written under another name, and moved."""
+    hub.publish(make(), tag="v1")
+    hub.tag("tiny", "v2")
+    assert len(files.written) == 9
+    assert all(path.startswith("/hub/models--tiny/new/") for path in files.written)
+    assert not [path for path in hub.store.listing("") if "/new/" in path]
+
+
 def test_publishing_again_writes_nothing(hub: ObjectHub, files: Files, make: Make) -> None:
     hub.publish(make(), tag="v1")
     files.requests.clear()
