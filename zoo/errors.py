@@ -146,4 +146,9 @@ def brief(value: Any, limit: int = 60) -> str:
         text = repr(value)
     except Exception as problem:  # a hostile __repr__ must not hide the real error
         text = f"<{type(value).__name__}, not printable: {type(problem).__name__}>"
+    return cut(text, limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """The beginning of a text that may be too long for a message."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

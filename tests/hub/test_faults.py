@@ -46,7 +46,8 @@ def check_cache(cache: Path) -> int:
     for link in links:
         digest = hashlib.sha256(link.read_bytes()).hexdigest()
         assert digest == os.path.basename(os.readlink(link))
-        if link.name in (listed := CheckpointFolder(link.parent).record.files):
+        listed = CheckpointFolder(link.parent).record.files if link.name != "README.md" else {}
+        if link.name in listed:
             assert digest == listed[link.name].sha256
     return len(links)
 

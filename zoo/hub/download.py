@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from zoo.hub.answers import wait
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -15,8 +18,6 @@ ATTEMPTS = 5
 CHUNK = 2**17
 PATIENCE = 10.0
 """Seconds in which the next bytes should come."""
-LONGEST = 30.0
-"""Seconds that a hub may ask to wait for."""
 AGAIN = (408, 429, 500, 502, 503, 504)
 
 
@@ -27,9 +28,11 @@ class TooLargeError(OSError):
 def download(url: str, headers: Mapping[str, str], path: Path, size: int | None, most: int) -> str:
     """Put what is at an address into a new file; its SHA-256.
 
-    ``size`` are the bytes that it should have, where that is known, ``most`` those that are read at most.
+    ``size`` are the bytes that it should have, where that is known; without it, the file is checked against
+    the answer's ETag, where that is a digest. ``most`` are the bytes that are read at most.
+
     Raises what ``huggingface_hub`` raises for an answer that is no file, :class:`OSError` for one of another
-    size, and the error of the wire after a few attempts.
+    size or content, and the error of the wire after a few attempts.
     """
     from httpx2 import ConnectError, TimeoutException, TransportError
     from huggingface_hub.utils._http import get_session, hf_raise_for_status
@@ -38,7 +41,7 @@ def download(url: str, headers: Mapping[str, str], path: Path, size: int | None,
     with open(path, "xb") as out:
         for attempt in range(ATTEMPTS):
             last = attempt == ATTEMPTS - 1
-            done = out.tell()
+            done = out.tell() if size is not None else 0
             try:
                 part = {"Range": f"bytes={done}-"} if done else {}
                 with get_session().stream("GET", url, headers=sent | part, timeout=PATIENCE) as answer:
@@ -46,7 +49,8 @@ def download(url: str, headers: Mapping[str, str], path: Path, size: int | None,
                         time.sleep(pause(answer, attempt))
                         continue
                     hf_raise_for_status(answer)
-                    if done and answer.status_code != 206:  # all of it again
+                    tag = answer.headers.get("ETag", "").removeprefix("W/").strip('"')
+                    if answer.status_code != 206 or size is None:  # all of it again
                         out.seek(0)
                         out.truncate()
                     for chunk in answer.iter_bytes(CHUNK):
@@ -58,15 +62,28 @@ def download(url: str, headers: Mapping[str, str], path: Path, size: int | None,
                     raise
                 time.sleep(pause(None, attempt))
                 continue
-            if size is None or out.tell() == size:
+            out.flush()
+            if out.tell() == size or (size is None and _is_called(path, tag)):
                 break
             if last:
-                raise OSError(f"{out.tell():,} bytes came instead of {size:,}")
+                wrong = f"and not what it calls {tag[:12]}…" if size is None else f"instead of {size:,}"
+                raise OSError(f"{out.tell():,} bytes came {wrong}")
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def addresses(data: bytes) -> tuple[str, str]:
+    """What a hub calls a file by its content: SHA-256, or the name of a git blob."""
+    blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False)
+    return hashlib.sha256(data).hexdigest(), blob.hexdigest()
+
+
+def _is_called(path: Path, tag: str) -> bool:
+    """Whether a file is what its ETag says, if that says anything of the content."""
+    return not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", tag) or tag in addresses(path.read_bytes())
 
 
 def pause(answer: Response | None, attempt: int) -> float:
     """Seconds to wait before the next attempt: those that the hub asks for, or ever more."""
     asked = answer.headers.get("Retry-After", "") if answer is not None else ""
-    return min(float(asked), LONGEST) if asked.isdigit() else 0.25 * 2**attempt
+    return wait(asked) if asked.isdecimal() else 0.25 * 2**attempt

@@ -34,7 +34,7 @@ from zoo.hub.answers import MOST, SECONDS, bounded
 from zoo.hub.base import MAIN, Revision, check_tag
 from zoo.hub.card import render
 from zoo.hub.card_check import check_card
-from zoo.hub.download import ATTEMPTS, download, pause
+from zoo.hub.download import ATTEMPTS, addresses, download, pause
 from zoo.hub.front_matter import LIBRARY
 from zoo.hub.network import offline, public, redacted
 from zoo.hub.reference import REVISION, check_revision, is_foreign
@@ -406,7 +406,7 @@ class HuggingFaceHub:
                 if isinstance(entry, RepoFile)
             },
         )
-        return {file for file, data in files.items() if not listed.get(file, set()) & {*_addresses(data)}}
+        return {file for file, data in files.items() if not listed.get(file, set()) & {*addresses(data)}}
 
     def _send(self, id: str, files: dict[str, bytes], gone: set[str], parent: str) -> str:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -514,12 +514,6 @@ def by_hand(card: str) -> str:
 
 def _said(problem: Exception) -> str:
     return redacted(f"{type(problem).__name__}: {problem}")[:300].rstrip(".")
-
-
-def _addresses(data: bytes) -> tuple[str, str]:
-    """What a hub calls a file by its content: SHA-256, or the name of a git blob."""
-    blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False)
-    return hashlib.sha256(data).hexdigest(), blob.hexdigest()
 
 
 def _cached(repository: Repository, revision: str) -> str | None:

@@ -26,7 +26,7 @@ from zoo.errors import (
 )
 from zoo.hub.base import DirectoryHub, Hub
 from zoo.hub.cache import CacheHub
-from zoo.hub.network import has_secret, public
+from zoo.hub.network import has_secret, has_token, public
 from zoo.hub.plain import FolderHub
 from zoo.hub.reference import EXAMPLES, MAX_LENGTH, PART, TAIL, Reference, is_path
 from zoo.paths import home, shipped
@@ -76,15 +76,22 @@ def open_hub(text: str | Path) -> Hub:
             return _address(text if "://" in text else "hf://")
         if text == REGISTRY:
             raise HubError("this installation ships no registry. Publish to 'local', or to a directory.")
-        if not text or "\0" in text:
-            raise HubError(f"{brief(text)} is no hub. There are: {_listed(known)}; or give a directory.")
-    path = Path(text).expanduser()
-    if isinstance(text, str) and not (os.sep in text or text in (".", "..", "~") or path.is_dir()):
+        if not text or "\0" in text or has_token(text):
+            raise HubError(
+                f"{brief(public(text))} is no hub. There are: {_listed(known)}; or give a directory."
+            )
+    try:
+        path = Path(text).expanduser()
+        there, folder = path.exists(), path.is_dir()
+    except (OSError, RuntimeError, ValueError) as problem:  # too long, or of a user who is not known here
+        why = getattr(problem, "strerror", None) or str(problem).rstrip(".")
+        raise HubError(f"{brief(str(text))} is no hub: {why}. Give the path of a directory.") from problem
+    if isinstance(text, str) and not (os.sep in text or text in (".", "..", "~") or folder):
         raise HubError(
-            f"there is no hub {text!r}.{suggest(text, [hub.name for hub in known])} "
-            f"There are: {_listed(known)}. For a directory, write ./{text}."
+            f"there is no hub {brief(text)}.{suggest(text, [hub.name for hub in known])} "
+            f"There are: {_listed(known)}. For a directory, write ./{text[:60]}."
         )
-    if path.exists() and not path.is_dir():
+    if there and not folder:
         raise HubError(f"{path} is a file, and a hub is a directory. Give another path.")
     return _directory(path)
 
@@ -248,7 +255,7 @@ def _hub(name: str, known: list[Hub]) -> Hub:
         return _address(name if "://" in name else "hf://")
     if found is None:
         raise UnknownNameError(
-            f"there is no hub {name!r}.{suggest(name, [hub.name for hub in known])} "
+            f"there is no hub {brief(public(name))}.{suggest(name, [hub.name for hub in known])} "
             f"There are: {_listed(known)}. Further directories and addresses are read from ZOO_HUBS."
         )
     return found
@@ -265,8 +272,8 @@ def _address(address: str, name: str | None = None) -> Hub:
     """The hub at an address. Raises :class:`HubError` for what is none."""
     if has_secret(address):
         raise HubError(
-            f"{public(address)} was given with a password or a token in it, which would be seen in logs. Set "
-            "HF_TOKEN or ZOO_TOKEN instead, and give the plain address."
+            f"{brief(public(address), 100)} was given with a password or a token in it, which would be seen in "
+            "logs. Set HF_TOKEN or ZOO_TOKEN instead, and give the plain address."
         )
     scheme, _, place = address.partition("://")
     owner = place.strip("/")

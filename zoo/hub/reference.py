@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zoo.errors import UnknownNameError, brief
-from zoo.hub.network import has_secret, public
+from zoo.hub.network import has_secret, has_token, public, redacted
 
 EXAMPLES = (
     "Names look like: dsa-rnn-flipflop, dsa-rnn-flipflop/3 (a member), dsa-rnn-flipflop#100 (a snapshot), "
@@ -52,7 +52,7 @@ class Reference:
     @classmethod
     def parse(cls, text: str) -> Reference:
         """Raises :class:`UnknownNameError`, saying what is wrong and giving examples."""
-        _check_text(text)
+        check_text(text)
         if "://" in text:
             return cls._of_address(text)
         if is_path(text):
@@ -68,8 +68,8 @@ class Reference:
     def _of_address(cls, text: str) -> Reference:
         if has_secret(text):
             raise UnknownNameError(
-                f"{public(text)} was given with a password or a token in it, which would be seen in logs. "
-                "Set HF_TOKEN or ZOO_TOKEN instead, and give the plain address."
+                f"{brief(public(text), 100)} was given with a password or a token in it, which would be seen in "
+                "logs. Set HF_TOKEN or ZOO_TOKEN instead, and give the plain address."
             )
         found = _ADDRESS.fullmatch(text)
         hub, name = _split_address(found["scheme"], found["place"]) if found else ("", "")
@@ -126,6 +126,11 @@ def _is_foreign(part: str) -> bool:
     return bool(_FOREIGN.fullmatch(part)) and not _doubled(part)
 
 
+def is_foreign(text: Any) -> bool:
+    """Whether something is a name on a hub of other people: ``name`` or ``lab/name``, with capitals."""
+    return isinstance(text, str) and text.count("/") < 2 and all(map(_is_foreign, text.split("/")))
+
+
 def is_path(text: str) -> bool:
     """Whether a text is the path of a folder: it is written as one, or a checkpoint lies there."""
     if text in (".", "..", "~") or text.startswith(("/", "./", "../", "~/")):
@@ -144,7 +149,7 @@ def is_name(text: str) -> bool:
 
 def check_name(name: str) -> str:
     """A name, ``lab/name`` included, that may be made into a folder. Raises :class:`UnknownNameError`."""
-    _check_text(name)
+    check_text(name)
     if not is_name(name):
         raise UnknownNameError(
             f"{brief(name, 100)} cannot be the name of a checkpoint: {_why(name)}. {EXAMPLES}"
@@ -156,19 +161,24 @@ def check_revision(text: str) -> str:
     """A tag or commit that may be made into a file. Raises :class:`UnknownNameError`."""
     if not isinstance(text, str) or not re.fullmatch(REVISION, text) or ".." in text:
         raise UnknownNameError(
-            f"{brief(text, 100)} cannot be a revision: take up to 100 letters, digits, dots, dashes and "
+            f"{brief(redacted(str(text)), 100)} cannot be a revision: take up to 100 letters, digits, dots, dashes and "
             "underscores, as in v1 or 2026-11-21."
         )
     return text
 
 
-def _check_text(text: Any) -> None:
+def check_text(text: Any) -> None:
+    """Whether a text may be looked at as a name and stand in a message. Raises :class:`UnknownNameError`."""
     if not isinstance(text, str):
         raise UnknownNameError(f"a name should be text, and this is {brief(text)}. {EXAMPLES}")
     if not text:
         raise UnknownNameError(f"the name is empty. {EXAMPLES}")
     if len(text) > MAX_LENGTH:
         raise UnknownNameError(f"the name {brief(text)} is {len(text):,} characters long. {EXAMPLES}")
+    if has_token(text) and "://" not in text:
+        raise UnknownNameError(
+            "the name has a token in it. Set HF_TOKEN or ZOO_TOKEN instead, and give the name alone."
+        )
     if not text.isprintable():
         raise UnknownNameError(
             f"the name {ascii(text)[:100]} has characters that cannot be printed. {EXAMPLES}"
