@@ -98,7 +98,13 @@ def test_descriptions_come_from_the_source() -> None:
 
 
 def test_stale_files_are_named(tmp_path: Path) -> None:
-    assert schema.check(tmp_path) == ["experiment.json", "paper.json", "record.json", "study.json"]
+    assert schema.check(tmp_path) == [
+        "experiment.json",
+        "mapping.json",
+        "paper.json",
+        "record.json",
+        "study.json",
+    ]
     schema.write(tmp_path)
     assert schema.check(tmp_path) == []
     (tmp_path / "study.json").write_text("{}\n")

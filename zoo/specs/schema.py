@@ -24,6 +24,7 @@ from pydantic_core import core_schema
 from zoo import paths
 from zoo.specs.base import NAME, Spec
 from zoo.specs.experiment import ExperimentSpec
+from zoo.specs.mapping import MappingSpec
 from zoo.specs.record import Record
 from zoo.specs.study import PaperSpec, StudySpec
 
@@ -32,6 +33,7 @@ CLASSES: dict[str, type[Spec]] = {
     "study": StudySpec,
     "paper": PaperSpec,
     "record": Record,
+    "mapping": MappingSpec,
 }
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
