@@ -131,6 +131,35 @@ def pushing(url: str, token: str, name: str, stop: threading.Event, acknowledged
             acknowledged[name] = answer.json()["commitOid"]
 
 
+def private_memory(server: subprocess.Popen[str]) -> int:
+    """Bytes that a process has for itself alone."""
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    return 1024 * int(status.split("RssAnon:")[1].split()[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
+def test_a_large_push_takes_little_memory(memory: Path) -> None:
+    root, piece, peak = memory / "hub", base64.b64encode(os.urandom(3 * 2**20)), [0]
+    token = tokens.add(root, "lab", write=True, admin=False, organisations=())
+    with started(root) as (server, port):
+        before = private_memory(server)
+
+        def body() -> Iterator[bytes]:
+            yield b'{"key":"header","value":{"summary":"Large"}}\n{"key":"file","value":{"content":"'
+            for _ in range(30):
+                yield piece
+                peak[0] = max(peak[0], private_memory(server))
+            yield b'","path":"large.bin"}}'
+
+        headers = {"Authorization": f"Bearer {token}"}
+        with Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
+            client.post("/api/repos/create", json={"name": "net"})
+            assert client.post("/api/models/lab/net/commit/main", content=body()).status_code == 200
+            content = client.get("/lab/net/resolve/main/large.bin").content
+        assert max(peak[0], private_memory(server)) - before < 30 * 2**20
+    assert content == 30 * base64.b64decode(piece)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=str)
 def test_the_command_ends_when_told(memory: Path, how: signal.Signals) -> None:
     with started(memory / "hub") as (server, port):
