@@ -145,6 +145,17 @@ def test_a_deletion_that_was_killed_is_finished(hub: ObjectHub, files: Files, ma
         hub.delete("tiny")
 
 
+def test_what_is_published_after_such_a_deletion_stays(hub: ObjectHub, files: Files, make: Make) -> None:
+    one = hub.publish(make(seed=1), tag="v1")
+    age(files, *hub.store.listing(""))
+    two = hub.publish(make(seed=2), tag="v2")
+    files().rm_file("/hub/models--tiny/refs/main")
+    assert hub.publish(make(seed=1), tag="v1") == one
+    assert hub.fetch("tiny").contents() == make(seed=1).contents()
+    assert hub.tags("tiny") == {"v1": one.commit, "v2": two.commit}
+    hub.fetch("tiny", "v2").verify()
+
+
 def test_a_damaged_ref_is_named(hub: ObjectHub, files: Files, make: Make) -> None:
     revision = hub.publish(make())
     for bad in (b"", b"../../../etc", b"\xff" * 40, b"0" * 41):

@@ -7,9 +7,6 @@ So whoever is killed, a reader sees it whole or not at all, and only blobs witho
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -18,21 +15,23 @@ from pathlib import Path
 from zoo.errors import CheckpointError, HubError
 from zoo.hub.base import MAIN
 from zoo.hub.manifest import Manifest
-from zoo.hub.repository import COMMIT, Repository
-from zoo.hub.store import NEW, TRIES, GarbledError, Object, Store
-from zoo.placing import staging, write_whole
+from zoo.hub.object_cache import ObjectCache
+from zoo.hub.repository import COMMIT
+from zoo.hub.store import NEW, TRIES, Object, Store
+from zoo.hub.store_errors import GarbledError
+from zoo.specs.record import FileEntry
 
 AGE = 3600.0
 """Seconds for which blobs without a manifest are left alone: it may be on its way."""
 
 
 class ObjectRepository:
-    """One name in a store. What is read of it is kept in ``cache``, in the layout of a directory hub."""
+    """One name in a store; what is read of it is kept under ``cache``."""
 
     def __init__(self, store: Store, name: str, cache: Path) -> None:
         self.store = store
         self.name = name
-        self.cache = Repository(cache, name)
+        self.cache = ObjectCache(cache, name)
         self.folder = self.cache.path.name
 
     @property
@@ -76,7 +75,7 @@ class ObjectRepository:
 
     def manifest(self, commit: str) -> Manifest | None:
         """What a commit consists of. Raises :class:`HubError` where the store has something else there."""
-        if known := self.cached(commit):
+        if known := self.cache.manifest(commit):
             return known
         path = self._manifest(commit)
         try:
@@ -87,14 +86,8 @@ class ObjectRepository:
                 "another revision."
             ) from problem
         if found:
-            self._keep(found)
+            self.cache.keep(found)
         return found
-
-    def cached(self, commit: str) -> Manifest | None:
-        """The manifest that has been fetched before."""
-        with suppress(OSError, ValueError):
-            return Manifest.parse(self._cached_manifest(commit).read_bytes(), commit)
-        return None
 
     def bring(self, commit: str, file: str) -> bool:
         """Have a file of a commit on this machine, verified; whether the commit has such a file.
@@ -105,21 +98,7 @@ class ObjectRepository:
         if manifest is None or file not in manifest.files:
             return False
         entry = manifest.files[file]
-        blob = self.cache.path / "blobs" / entry.sha256
-        place = self.snapshot(commit) / file
-        try:
-            with staging(self.cache.path, "fetch") as stage:
-                for folder in (blob.parent, place.parent):
-                    folder.mkdir(parents=True, exist_ok=True)
-                if not blob.exists():
-                    self._download(stage / "blob", file, entry.size, entry.sha256)
-                    os.replace(stage / "blob", blob)
-                _link(stage / "link", blob, place)
-        except OSError as problem:
-            raise HubError(
-                f"cannot keep {file} of {self.name} in {self.cache.root}: {problem.strerror or problem}. "
-                "Free some space, or set ZOO_HOME to another folder."
-            ) from problem
+        self.cache.bring(commit, file, entry.sha256, lambda to: self._download(to, file, entry))
         return True
 
     def store_revision(
@@ -138,12 +117,14 @@ class ObjectRepository:
         taken = self.ref(tag) if tag and not tagged else None
         if taken in (None, manifest.commit):
             if self._move_main(manifest.commit, parent, there.get(self._ref(MAIN))):
-                self._keep(manifest)
+                self.cache.keep(manifest)
                 with suppress(HubError):
-                    self._tidy(there)
+                    self._tidy(there, {path, ref})
                 return None
             taken = self.ref() or ""
-        self.store.remove([*([ref] if tagged else []), *([] if path in before else [path])])
+        self.store.remove([ref] if tagged else [])
+        if path not in before and manifest.commit not in (self.ref(), *self.tags().values()):
+            self.store.remove([path])
         return taken
 
     def set_tag(self, tag: str, commit: str) -> None:
@@ -162,8 +143,7 @@ class ObjectRepository:
         self.store.remove([self._manifest(commit)])
         if manifest:
             self._remove_unused(self._blob(digest) for digest in manifest.digests)
-        shutil.rmtree(self.snapshot(commit), ignore_errors=True)
-        self._cached_manifest(commit).unlink(missing_ok=True)
+        self.cache.forget(commit)
         return None
 
     def clear(self) -> None:
@@ -175,7 +155,7 @@ class ObjectRepository:
             self.store.remove(path for path in there if path.startswith(top))
             there = [path for path in there if not path.startswith(top)]
         self.store.remove_folder(self.folder)
-        shutil.rmtree(self.cache.path, ignore_errors=True)
+        self.cache.clear()
 
     def prune(self, age: float = AGE) -> int:
         """Remove what killed processes left more than ``age`` seconds ago; how many objects."""
@@ -183,10 +163,10 @@ class ObjectRepository:
         before = time.time() - age
         return self._sweep(there, {p for p, o in there.items() if age <= 0 or _is_before(o, before)})
 
-    def _tidy(self, there: Mapping[str, Object]) -> None:
+    def _tidy(self, there: Mapping[str, Object], keep: set[str]) -> None:
         """The same after publishing, by the clock of the store, which may not be ours."""
         newest = max((found.changed for found in there.values() if found.changed), default=0.0)
-        self._sweep(there, {path for path, found in there.items() if _is_before(found, newest - AGE)})
+        self._sweep(there, {p for p, found in there.items() if _is_before(found, newest - AGE)} - keep)
 
     def _sweep(self, there: Mapping[str, Object], old: set[str]) -> int:
         """Remove what is of no use among old objects; how many."""
@@ -209,19 +189,11 @@ class ObjectRepository:
     def _blob(self, digest: str) -> str:
         return f"{self.folder}/blobs/{digest}"
 
-    def _cached_manifest(self, commit: str) -> Path:
-        return self.cache.path / "snapshots" / f"{commit}.json"
-
     def _latest_first(self, paths: Iterable[str]) -> list[str]:
         commits = _commits(paths)
         found = zip(commits, self.store.each(self.manifest, commits), strict=True)
         known = sorted(((m.created, commit) for commit, m in found if m), reverse=True)
         return [commit for _, commit in known]
-
-    def _keep(self, manifest: Manifest) -> None:
-        """What cannot be kept is read again."""
-        with suppress(OSError):
-            write_whole(self._cached_manifest(manifest.commit), manifest.text())
 
     def _upload(
         self, manifest: Manifest, files: Mapping[str, bytes], there: Mapping[str, Object]
@@ -272,10 +244,10 @@ class ObjectRepository:
         self.store.remove(unsure)
         return len(unsure)
 
-    def _download(self, to: Path, file: str, size: int, sha256: str) -> None:
-        path = self._blob(sha256)
+    def _download(self, to: Path, file: str, entry: FileEntry) -> None:
+        path = self._blob(entry.sha256)
         try:
-            self.store.download(path, to, size, sha256, f"{file} of {self.name}")
+            self.store.download(path, to, entry.size, entry.sha256, f"{file} of {self.name}")
         except FileNotFoundError as problem:
             raise CheckpointError(
                 f"{self.store.where}/{path}, which is {file} of {self.name}, is not there. Publish that "
@@ -284,8 +256,8 @@ class ObjectRepository:
         except GarbledError as problem:
             raise CheckpointError(
                 f"{file} of {self.name} did not arrive as {self.store.where} describes it: {problem} instead "
-                f"of {size:,} with {sha256[:12]}…. Fetch it again; if that does not help, delete that "
-                "revision and publish it again."
+                f"of {entry.size:,} with {entry.sha256[:12]}…. Fetch it again; if that does not help, "
+                "delete that revision and publish it again."
             ) from problem
 
 
@@ -303,14 +275,3 @@ def _commit(data: bytes) -> str:
 def _commits(paths: Iterable[str]) -> list[str]:
     found = (path.rpartition("/")[2].removesuffix(".json") for path in paths)
     return sorted(filter(COMMIT.fullmatch, found))
-
-
-def _link(new: Path, blob: Path, place: Path) -> None:
-    """Have a blob under the name of a file, too; where there are no links, a copy of it."""
-    try:
-        os.symlink(os.path.relpath(blob, place.parent), new)
-    except (NotImplementedError, OSError) as problem:
-        if getattr(problem, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            raise
-        shutil.copyfile(blob, new)
-    os.replace(new, place)

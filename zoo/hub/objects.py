@@ -58,13 +58,13 @@ class ObjectHub(RevisionHub):
         A full commit that has been fetched before is not looked up again.
         """
         repository = self._repository(name)
-        known = revision and COMMIT.fullmatch(revision) and repository.cached(revision)
+        known = revision and COMMIT.fullmatch(revision) and repository.cache.manifest(revision)
         commit = revision if revision and known else self._commit(repository, revision)
         return CheckpointFolder(repository.snapshot(commit), partial(repository.bring, commit))
 
     def resolve(self, name: str, revision: str | None = None) -> Revision:
         repository = self._repository(name)
-        if revision and COMMIT.fullmatch(revision) and repository.cached(revision) and self.store.off:
+        if revision and COMMIT.fullmatch(revision) and repository.cache.manifest(revision) and self.store.off:
             return self._revision(repository, revision, {})
         return super().resolve(name, revision)
 

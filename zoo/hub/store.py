@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from zoo.errors import HubError, MissingDependencyError, OfflineError, ZooError
-from zoo.hub.network import offline, public, redacted
+from zoo.hub.network import offline, public
+from zoo.hub.store_errors import GarbledError, explained, is_precondition, may_pass
 
 TRIES, PAUSE, PATIENCE = 5, 0.1, 10.0
 """How often a request is made at most, the first pause between two, which doubles, and the seconds after
@@ -37,19 +38,9 @@ WHOLE = frozenset(
     {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci", "swift", "memory", "obs", "r2"}
 )
 """Schemes of stores in which an object is there once all of it is; others get it under another name first."""
-_ADVICE = {
-    errno.ENOSPC: "The disk is full: free some space, and try again.",
-    errno.EDQUOT: "The quota is used up: free some space, and try again.",
-    errno.EROFS: "It is read-only: publish to another hub, for example 'local'.",
-}
-_CREDENTIALS = "Check the credentials, and what they allow: the library of that store looks for them."
 _PACKAGES = {"smbclient": "smbprotocol", "ocifs": "ocifs", "pyarrow": "pyarrow"}
 T = TypeVar("T")
 S = TypeVar("S")
-
-
-class GarbledError(OSError):
-    """What was read is not what should be there; perhaps it is next time."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +160,7 @@ class Store:
             except FileNotFoundError:
                 return False
             except OSError as problem:
-                if not _precondition(problem):
+                if not is_precondition(problem):
                     raise
                 return False
             return True
@@ -274,12 +265,12 @@ class Store:
             except Exception as problem:
                 if missing and isinstance(problem, FileNotFoundError):
                     raise
-                if turn < TRIES and time.monotonic() < end and _may_pass(problem):
+                if turn < TRIES and time.monotonic() < end and may_pass(problem):
                     time.sleep(PAUSE * 2 ** (turn - 1) * random.uniform(0.5, 1))
                     continue
                 if isinstance(problem, GarbledError):
                     raise
-                raise self._explained(problem, what) from problem
+                raise explained(problem, what, self.where) from problem
         raise AssertionError("the last try returns or raises")
 
     def _open(self) -> tuple[Any, str]:
@@ -305,37 +296,6 @@ class Store:
     def _one_at_a_time(self) -> Any:
         """A connection that threads cannot share is used by one at a time."""
         return nullcontext() if self.scheme in WHOLE | HERE else self._turn
-
-    def _explained(self, problem: Exception, what: str) -> HubError:
-        number = getattr(problem, "errno", None) or 0
-        if isinstance(problem, FileNotFoundError):
-            advice = "Make the bucket or folder first, or check the address."
-        elif _is_denied(problem):
-            advice = _CREDENTIALS
-        else:
-            advice = _ADVICE.get(number, "Check the address and the network, and try again.")
-        reason = redacted(f"{type(problem).__name__}: {problem}")[:300].rstrip(".")
-        return HubError(f"cannot {what} in {self.where}: {reason}. {advice}")
-
-
-def _may_pass(problem: Exception) -> bool:
-    """Whether trying again may help: unless the store refuses, or the request is wrong."""
-    wrong = (ValueError, TypeError, AttributeError, ImportError, NotImplementedError)
-    if isinstance(problem, wrong) or _is_denied(problem):
-        return False
-    return getattr(problem, "errno", None) not in _ADVICE
-
-
-def _is_denied(problem: Exception) -> bool:
-    kind = type(problem).__name__
-    return isinstance(problem, PermissionError) or "Credential" in kind or "Authentication" in kind
-
-
-def _precondition(problem: OSError) -> bool:
-    """Whether a store says that what was to be replaced is no longer there."""
-    answer = getattr(problem.__cause__, "response", None) or {}
-    code = str(answer.get("Error", {}).get("Code", ""))
-    return isinstance(problem, FileExistsError) or code in ("PreconditionFailed", "412")
 
 
 def _object(info: Mapping[str, Any]) -> Object:
