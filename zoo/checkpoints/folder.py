@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
-from zoo.errors import CheckpointError, NewerVersionError, Problem, UnsafeFileError, brief
+from zoo.errors import CheckpointError, NewerVersionError, Problem, UnsafeFileError, brief, cut
 from zoo.placing import place
 from zoo.specs.base import Spec
 from zoo.specs.experiment import ExperimentSpec
@@ -36,6 +36,8 @@ FREE = {RECORD, CARD}
 PICKLES = frozenset({".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib", ".dill"})
 MAX_FREE = 64 * 2**20
 """Bytes that are read at most of a file without a recorded size."""
+MOST = 5
+"""Files, or mistakes, that a message names."""
 AGAIN = "Fetch the checkpoint again, or take another revision of it."
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -87,7 +89,7 @@ class CheckpointFolder:
             return self._bytes(file)
         entry = self.record.files.get(file)
         if entry is None:
-            has = ", ".join(sorted(self.record.files))
+            has = ", ".join(sorted(self.record.files)[:MOST])
             raise CheckpointError(f"{self.path} has no {brief(file)}. Its record lists: {has}.")
         data = self._bytes(file, entry.size)
         if hashlib.sha256(data).hexdigest() != entry.sha256:
@@ -120,7 +122,8 @@ class CheckpointFolder:
         """The same, raising :class:`CheckpointError` with everything that is wrong."""
         results = self.check()
         if wrong := [result.problem for result in results if result.problem]:
-            raise CheckpointError("\n".join(wrong))
+            more = [f"And {len(wrong) - MOST} more."] if wrong[MOST:] else []
+            raise CheckpointError("\n".join([*wrong[:MOST], *more]))
         return results
 
     def contents(self) -> dict[str, bytes]:
@@ -168,6 +171,8 @@ class CheckpointFolder:
 
     def has(self, file: str) -> bool:
         """Whether it is here, or could be brought here."""
+        if not _FILE_NAME.fullmatch(file):
+            return False
         if self.bring is None:
             return os.path.lexists(self.path / file)
         return os.path.exists(self.path / file) or self.bring(file)
@@ -227,8 +232,10 @@ class CheckpointFolder:
         except ValidationError as problem:
             from zoo.specs.problems import explain
 
-            mistakes = list(map(str, explain(problem, model)))
-            listed = "; ".join(mistakes[:5]) + (f"; and {len(mistakes) - 5} more" if mistakes[5:] else "")
+            mistakes = [cut(str(each), 200) for each in explain(problem, model)]
+            listed = "; ".join(mistakes[:MOST])
+            if mistakes[MOST:]:
+                listed += f"; and {len(mistakes) - MOST} more"
             raise CheckpointError(f"{where} is not valid: {listed}. {AGAIN}") from problem
         except NewerVersionError:
             raise

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zoo.checkpoints.folder import CheckpointFolder
-from zoo.errors import CheckpointError, UnknownNameError
+from zoo.checkpoints.folder import AGAIN, RECORD, SPEC, CheckpointFolder
+from zoo.errors import CheckpointError, SpecError, UnknownNameError, brief
 from zoo.network import Network, assemble
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.record import Tolerance
@@ -18,6 +18,9 @@ from zoo.specs.record import Tolerance
 GOLDEN, LEDGER = "golden.safetensors", "ledger.safetensors"
 TOLERANCES = {"cpu": Tolerance(rtol=1e-4, atol=1e-5), "cuda": Tolerance(rtol=1e-2, atol=1e-3)}
 """How far golden outputs may drift between machines of a class; float32, a few hundred steps."""
+
+LARGEST, ROOM = 16, 2**24
+"""Bytes of the largest number there is, and of the header of a file of weights, at most."""
 
 
 def load_network(folder: CheckpointFolder, member: int | None = None, step: int | None = None) -> Network:
@@ -29,7 +32,8 @@ def load_network(folder: CheckpointFolder, member: int | None = None, step: int 
     """
     record = folder.record
     index, file = _place(folder, member, step)
-    network = empty(folder.experiment.member(index))
+    network = empty(_experiment(folder, index))
+    _check_size(folder, file, network)
     fill(network, folder.tensors(file), str(folder.path / file))
     network.record = record
     network.digest = origin(folder, member, step)
@@ -48,9 +52,18 @@ def origin(folder: CheckpointFolder, member: int | None = None, step: int | None
 
 
 def empty(experiment: ExperimentSpec) -> Network:
-    """The modules of an experiment without memory for their weights."""
-    with torch.device("meta"):
-        return assemble(experiment)
+    """The modules of an experiment without memory for their weights.
+
+    Raises :class:`SpecError` where no machine could hold them.
+    """
+    try:
+        with torch.device("meta"):
+            return assemble(experiment)
+    except (RuntimeError, MemoryError, OverflowError) as problem:
+        why = str(problem).partition("\n")[0]
+        raise SpecError(
+            f"the model of {experiment.name} cannot be built: {brief(why, 200)}. Make it smaller."
+        ) from problem
 
 
 def fill(network: Network, tensors: Mapping[str, Tensor], origin: str) -> None:
@@ -67,6 +80,14 @@ def fill(network: Network, tensors: Mapping[str, Tensor], origin: str) -> None:
         raise CheckpointError(
             f"{origin} does not fit the model that its spec.json declares: {'; '.join(sorted(wrong)[:8])}. "
             "Fetch the checkpoint again, or train it anew."
+        )
+    odd = [name for name, tensor in tensors.items() if _kind(tensor) != _kind(expected[name])]
+    types = {tensors[name].dtype for name, _ in network.model.named_parameters()}
+    if odd or len(types) > 1 or any(each.itemsize < 2 for each in types):
+        held = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()})
+        raise CheckpointError(
+            f"{origin} holds {', '.join(held)}, which are not the kinds of numbers that the model of its "
+            "spec.json has. Fetch the checkpoint again, or train it anew."
         )
     network.model.load_state_dict(dict(tensors), strict=True, assign=True)
 
@@ -92,12 +113,16 @@ class Replay:
 @torch.no_grad()
 def replay(folder: CheckpointFolder, device: str = "cpu") -> list[Replay]:
     """Run the golden probe again on a device; raises nothing on a difference, reports it."""
-    golden = folder.tensors(GOLDEN)
+    x, answers = _probe(folder)
     allowed = folder.record.golden.get(torch.device(device).type) or TOLERANCES["cuda"]  # type: ignore[call-overload]
     found = []
     for index in range(folder.record.members or 1):
         network = load_network(folder, index if folder.record.members else None).to(device)
-        y, expected = network(golden["x"].to(device)).y.cpu(), golden["y"][index]
+        try:
+            y, expected = network(x.to(device)).y.cpu(), answers[index]
+        except RuntimeError as problem:
+            why = brief(str(problem).partition("\n")[0], 200)
+            raise CheckpointError(f"{folder.path / GOLDEN} cannot be replayed: {why}. {AGAIN}") from problem
         holds = torch.allclose(y, expected, rtol=allowed.rtol, atol=allowed.atol)
         found.append(Replay(index, (y - expected).abs().max().item(), holds))
     return found
@@ -123,6 +148,49 @@ def evaluate(network: Network) -> dict[str, float | None]:
         for name, values in network.measure(split, evaluation.trials).items()
     }
     return {name: value if math.isfinite(value) else None for name, value in means.items()}
+
+
+def _probe(folder: CheckpointFolder) -> tuple[Tensor, Tensor]:
+    """The golden inputs ``[trial, time, input]``, and outputs ``[member, trial, time, output]``.
+
+    Raises :class:`CheckpointError` for others than the experiment and the record say.
+    """
+    golden, task, count = folder.tensors(GOLDEN), folder.experiment.task, folder.record.members or 1
+    x, y = golden.get("x"), golden.get("y")
+    sound = x is not None and y is not None and x.ndim == 3 and y.ndim == 4
+    if sound and x is not None and y is not None:
+        sound = x.is_floating_point() and y.is_floating_point() and x.numel() > 0
+        sound = sound and x.shape[2] == task.inputs and y.shape == (count, *x.shape[:2], task.outputs)
+    if x is None or y is None or not sound:
+        raise CheckpointError(
+            f"{folder.path / GOLDEN} does not hold inputs and outputs as the experiment has them. {AGAIN}"
+        )
+    return x, y
+
+
+def _experiment(folder: CheckpointFolder, index: int) -> ExperimentSpec:
+    """Of a member. Raises :class:`CheckpointError` where spec and record do not agree how many there are."""
+    experiment, members = folder.experiment, folder.record.members
+    population = experiment.population
+    if (None if population is None else len(population)) != members:
+        raise CheckpointError(f"{folder.path}: {SPEC} has other members than {RECORD}. {AGAIN}")
+    return experiment.member(index)
+
+
+def _check_size(folder: CheckpointFolder, file: str, network: Network) -> None:
+    """Before anything is read or fetched: whether a file of this size can hold the model's tensors."""
+    entry, expected = folder.record.files.get(file), network.model.state_dict().values()
+    numbers = sum(tensor.numel() for tensor in expected)
+    if entry is not None and not numbers <= entry.size <= numbers * LARGEST + ROOM:
+        raise CheckpointError(
+            f"{folder.path / file} has {entry.size:,} bytes, which cannot be the {numbers:,} numbers of the "
+            f"model that its {SPEC} declares. {AGAIN}"
+        )
+
+
+def _kind(tensor: Tensor) -> tuple[bool, bool]:
+    """Numbers that may stand for each other: of floating point, complex, or whole."""
+    return tensor.is_floating_point(), tensor.is_complex()
 
 
 def _place(folder: CheckpointFolder, member: int | None, step: int | None) -> tuple[int, str]:

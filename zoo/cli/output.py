@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from zoo.specs.claim import Verdict
 
 CHECK_FAILED = 3
+_ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that a terminal acts on, that turn the order of a text round, and halves of others."""
 
 
 def as_json() -> bool:
@@ -31,13 +34,13 @@ def emit(data: Any, *shown: RenderableType) -> None:
     # A file or a pipe has no width; names must not be broken in it.
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     for item in shown:
-        console.print(item, markup=False)
+        console.print(plain(item) if isinstance(item, str) else item, markup=False)
 
 
 def note(text: str) -> None:
     """A remark on stderr, out of the way of the output."""
     if not as_json():
-        Console(stderr=True, highlight=False, soft_wrap=True).print(escape(text), style="dim")
+        Console(stderr=True, highlight=False, soft_wrap=True).print(escape(plain(text)), style="dim")
 
 
 def fail(text: str, kind: str, code: int) -> int:
@@ -45,8 +48,15 @@ def fail(text: str, kind: str, code: int) -> int:
     if as_json():
         sys.stderr.write(json.dumps({"error": kind, "message": text}, ensure_ascii=False) + "\n")
     else:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(text)}")
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            f"[bold red]error:[/] {escape(plain(text))}"
+        )
     return code
+
+
+def plain(text: str) -> str:
+    """A text from anywhere as a terminal may show it: what it would act on is spelled out."""
+    return _ACTIVE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def check_failed() -> NoReturn:
@@ -62,7 +72,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
         numeric = bool(cells) and all(isinstance(row[index], int | float) for row in cells)
         made.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in cells:
-        made.add_row(*(escape(_cell(value)) for value in row))
+        made.add_row(*(escape(plain(_cell(value))) for value in row))
     return made
 
 

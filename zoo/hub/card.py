@@ -12,6 +12,7 @@ from zoo.checkpoints.folder import PORTRAIT
 from zoo.errors import CheckpointError, ZooError
 from zoo.hub.front_matter import LIBRARY, front_matter, mean, split
 from zoo.hub.markdown import Bold, code, table, text
+from zoo.specs import reading
 from zoo.specs.base import Spec
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.record import Record
@@ -32,7 +33,7 @@ def render(
     block = "\n\n".join([f"{BEGIN}\n{NOTE}", *_sections(record, experiment, reference or record.name), END])
     known, body = split(existing or "")
     front = front_matter(record, experiment, known)
-    head = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=100)
+    head = yaml.dump(front, Dumper=_Front, sort_keys=False, allow_unicode=True, width=100)
     if not paired(body):
         raise CheckpointError(
             f"README.md of {record.name} should have one line {BEGIN} and one {END} after it. Restore "
@@ -43,6 +44,20 @@ def render(
     else:
         before, after = "\n", f"\n\n{body.lstrip()}" if body.strip() else "\n"
     return f"---\n{head}---\n{before}{block}{after}"
+
+
+class _Front(yaml.SafeDumper):
+    """Quotes what another reader of YAML, such as ours, would take for something else than text."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        try:
+            style = None if reading.scalar(data) == data else "'"
+        except ValueError:
+            style = "'"
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+
+
+_Front.add_representer(str, _Front.represent_str)
 
 
 def paired(body: str) -> bool:

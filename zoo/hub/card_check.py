@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from zoo.checkpoints.folder import CARD, RECORD
 from zoo.errors import CheckpointError, brief
 from zoo.hub.card import BEGIN, END, NOTE, paired
-from zoo.hub.front_matter import LIBRARY, MAX_TAG, results, split
+from zoo.hub.front_matter import LIBRARY, MAX_TAG, is_tag, results, split
 from zoo.hub.licenses import is_license, license_keys
 from zoo.hub.model_index import Result, numbers, read
 from zoo.specs.record import Record
@@ -103,7 +103,7 @@ def _tags(tags: Any) -> Iterator[str]:
         yield f"tags should be a list of at most {MAX_TAGS} words, and is {brief(tags)}"
         return
     for tag in tags:
-        if not (isinstance(tag, str) and 0 < len(tag) <= MAX_TAG and tag.isprintable()):
+        if not is_tag(tag):
             yield f"a tag should be a text of up to {MAX_TAG} characters on one line, and one is {brief(tag)}"
 
 

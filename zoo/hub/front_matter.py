@@ -51,12 +51,13 @@ def front_matter(record: Record, experiment: ExperimentSpec, known: dict[str, An
     kinds = (experiment.model.kind, experiment.task.kind, experiment.learner.kind)
     before = known.get("tags")
     added = [tag for tag in before if isinstance(tag, str)] if isinstance(before, list) else []
+    ours = [tag for tag in record.tags if is_tag(tag)]
     index = {"name": record.name, "results": list(results(record, experiment.task.kind))}
     return {
         **{key: value for key, value in known.items() if key not in GENERATED},
         "library_name": LIBRARY,
         **license_keys(record.license),
-        "tags": list(dict.fromkeys([LIBRARY, *kinds, *record.tags, *added])),
+        "tags": list(dict.fromkeys([LIBRARY, *kinds, *ours, *added])),
         "model-index": [index],
     }
 
@@ -77,6 +78,11 @@ def results(record: Record, task: str) -> Iterator[dict[str, Any]]:
         yield _result(task, metrics, {"split": split} if split else {})
     if record.claims:
         yield _result(task, list(map(_claim, record.claims)), {"config": "claims"})
+
+
+def is_tag(tag: Any) -> bool:
+    """Whether something can be a tag on a hub: a short text on one line."""
+    return isinstance(tag, str) and 0 < len(tag) <= MAX_TAG and tag.isprintable()
 
 
 def mean(values: Sequence[float]) -> float:

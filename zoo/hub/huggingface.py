@@ -428,7 +428,10 @@ class HuggingFaceHub:
 
     @contextmanager
     def _failing_clearly(self, what: str, name: str = "", revision: str = "") -> Iterator[None]:
-        """Failures of the library, the hub and the wire, each as one of ours."""
+        """Failures of the library, the hub and the wire, each as one of ours; none is asked while offline."""
+        if variable := offline():
+            doing = f"cannot {what} {self._spelled(name) if name else ''}".rstrip()
+            raise OfflineError(f"{doing}: {variable} switches the network off. Unset it, and try again.")
         try:
             with bounded(self.api.endpoint):
                 yield

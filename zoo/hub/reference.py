@@ -181,7 +181,7 @@ def check_text(text: Any) -> None:
         )
     if not text.isprintable():
         raise UnknownNameError(
-            f"the name {ascii(text)[:100]} has characters that cannot be printed. {EXAMPLES}"
+            f"the name {ascii(redacted(text))[:100]} has characters that cannot be printed. {EXAMPLES}"
         )
 
 

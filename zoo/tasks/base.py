@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.errors import AnalysisError
+from zoo.errors import AnalysisError, SpecError
 from zoo.specs.families import TaskSpec
+
+MAX_NUMBERS = 2**30
+"""Of the inputs of a batch, or of its outputs."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,16 @@ def derive_seed(*parts: object) -> int:
     """A seed for torch from names and numbers; different parts give independent streams."""
     text = "/".join(map(str, parts)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1
+
+
+def _check_size(spec: TaskSpec, examples: int) -> None:
+    """Before anything is reserved for it. Raises :class:`SpecError`."""
+    numbers = examples * getattr(spec, "steps", 1) * max(spec.inputs, spec.outputs)
+    if numbers > MAX_NUMBERS:
+        raise SpecError(
+            f"{examples:,} examples of the task {spec.kind!r} would be {numbers:,} numbers; at most "
+            f"{MAX_NUMBERS:,} are made at once. Ask for fewer examples, or make the task shorter."
+        )
 
 
 class Task(ABC):
@@ -88,9 +101,10 @@ class Task(ABC):
     ) -> Batch:
         """Batch number ``step`` of a split, on a device. Equal arguments give equal tensors.
 
-        Raises :class:`SpecError` for a split that the task does not have.
+        Raises :class:`SpecError` for a split that the task does not have, and for a batch that is too large.
         """
         spec = self.spec.for_split(split)
+        _check_size(spec, examples)
         generator = torch.Generator(device).manual_seed(derive_seed("batch", split, seed, step))
         batch = self.draw(spec, examples, generator)
         ids = torch.arange(step * examples, (step + 1) * examples, device=generator.device)
