@@ -119,6 +119,24 @@ class RunLockedError(TrainingError):
     """Another process is working in this run folder."""
 
 
+class SweepLockedError(TrainingError):
+    """Another process is driving this sweep."""
+
+
+class EngineError(ZooError):
+    """The place where jobs should run cannot be reached, or is gone."""
+
+
+class VersionSkewError(EngineError):
+    """A worker has other versions than the driver."""
+
+    def __init__(self, worker: str, differences: str) -> None:
+        super().__init__(
+            f"the worker {worker} would not train the same networks: {differences}. "
+            "Install the same versions on both, start the workers anew, and call again."
+        )
+
+
 class ZooWarning(UserWarning):
     """A result that should be looked at twice."""
 

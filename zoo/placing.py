@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -21,8 +22,18 @@ except ImportError:  # a system without it: leftovers are then told by their age
 PREFIX = ".zoo-stage-"
 UNFINISHED = ".new"
 """How the name of a file ends that is still being written."""
+DEVICE = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE | re.DOTALL
+)
+"""Names that are devices on Windows, whatever follows their first dot."""
 STALE = 86_400.0
 """Seconds after which a leftover is removed where locks do not work."""
+_PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is one of a file, and of the same file, in a folder on every system."""
+    return bool(_PLAIN.fullmatch(name)) and not DEVICE.fullmatch(name)
 
 
 def place(destination: Path, files: Mapping[str, bytes], replace: bool = False) -> None:

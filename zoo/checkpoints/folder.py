@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from zoo.errors import CheckpointError, NewerVersionError, Problem, UnsafeFileError, brief, cut
-from zoo.placing import place
+from zoo.placing import is_plain, place
 from zoo.specs.base import Spec
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.record import FileEntry, Record
@@ -40,7 +40,6 @@ MOST = 5
 """Files, or mistakes, that a message names."""
 AGAIN = "Fetch the checkpoint again, or take another revision of it."
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FLAGS = ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")  # those of them that the system knows
 _READ = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in _FLAGS)
 S = TypeVar("S", bound=Spec)
@@ -134,7 +133,7 @@ class CheckpointFolder:
 
     def _bytes(self, file: str, size: int | None = None) -> bytes:
         """Bytes of a regular file inside the folder, of the expected size or else of a tolerable one."""
-        if not _FILE_NAME.fullmatch(file):
+        if not is_plain(file):
             raise CheckpointError(
                 f"{brief(file)} is no name of a file in a checkpoint folder; give a plain name."
             )
@@ -171,7 +170,7 @@ class CheckpointFolder:
 
     def has(self, file: str) -> bool:
         """Whether it is here, or could be brought here."""
-        if not _FILE_NAME.fullmatch(file):
+        if not is_plain(file):
             return False
         if self.bring is None:
             return os.path.lexists(self.path / file)
@@ -203,7 +202,7 @@ class CheckpointFolder:
             return load(data)
         except Exception as problem:  # the format's own errors, and torch's on an impossible shape or type
             raise CheckpointError(
-                f"{self.path / file} is no valid safetensors file: {problem}. {AGAIN}"
+                f"{self.path / file} is no valid safetensors file: {cut(str(problem), 200)}. {AGAIN}"
             ) from problem
 
     def _inspect(self, file: str, data: bytes, record: Record) -> None:
@@ -294,7 +293,7 @@ def write(destination: Path, record: Record, files: Mapping[str, bytes]) -> Path
             raise CheckpointError(
                 f"a checkpoint needs a {file}, and {destination} was to be written without one."
             )
-    if wrong := [name for name in files if not _FILE_NAME.fullmatch(name) or name == RECORD]:
+    if wrong := [name for name in files if not is_plain(name) or name == RECORD]:
         raise CheckpointError(
             f"{brief(wrong[0])} cannot be a file of a checkpoint; give plain names, and no {RECORD}."
         )

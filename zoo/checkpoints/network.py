@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.checkpoints.folder import AGAIN, RECORD, SPEC, CheckpointFolder
-from zoo.errors import CheckpointError, SpecError, UnknownNameError, brief
+from zoo.errors import CheckpointError, SpecError, UnknownNameError, brief, cut
 from zoo.network import Network, assemble
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.record import Tolerance
@@ -77,8 +77,9 @@ def fill(network: Network, tensors: Mapping[str, Tensor], origin: str) -> None:
         if tensors[name].shape != expected[name].shape
     ]
     if wrong:
+        listed = "; ".join(cut(each, 120) for each in sorted(wrong)[:8])
         raise CheckpointError(
-            f"{origin} does not fit the model that its spec.json declares: {'; '.join(sorted(wrong)[:8])}. "
+            f"{origin} does not fit the model that its spec.json declares: {listed}. "
             "Fetch the checkpoint again, or train it anew."
         )
     odd = [name for name, tensor in tensors.items() if _kind(tensor) != _kind(expected[name])]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from zoo.checkpoints.folder import describe, parse_json
 from zoo.hub.base import commit_of
+from zoo.placing import is_plain
 from zoo.specs.record import FileEntry
-
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Manifest:
             manifest = cls(files, str(document["created"]))
         except (KeyError, TypeError, AttributeError, RecursionError) as problem:
             raise ValueError(f"it is no manifest ({type(problem).__name__}: {problem})") from problem
-        if manifest.commit != commit or not all(map(_FILE.fullmatch, files)):
+        if manifest.commit != commit or not all(map(is_plain, files)):
             raise ValueError(f"it is not the manifest of {commit[:12]}")
         return manifest
 

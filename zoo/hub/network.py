@@ -7,9 +7,9 @@ import re
 from urllib.parse import urlsplit
 
 OFF = ("ZOO_OFFLINE", "HF_HUB_OFFLINE")
-_SECRET = re.compile(r"(hf_(?=[A-Za-z0-9]{16})|zoo_(?=[a-z0-9_-]*[A-Z]))[A-Za-z0-9_-]{16,}")
+_SECRET = re.compile(r"(hf_(?=[A-Za-z0-9]{16})|zoo_(?=[a-z0-9_-]{0,64}[A-Z]))[A-Za-z0-9_-]{16,}")
 """Tokens of the Hugging Face Hub, and ours; names of checkpoints have no capitals."""
-_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\"]+")
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\"]{12,}")
 
 
 def offline() -> str | None:
@@ -31,7 +31,7 @@ def public(address: str) -> str:
 def redacted(text: str) -> str:
     """A message of a library, on one line and without tokens or passwords in addresses."""
     text = re.sub(
-        r"[a-z][a-z0-9+.-]*://[^\s'\"<>()]+", lambda found: public(found[0]), " ".join(text.split())
+        r"[a-z][a-z0-9+.-]{0,15}://[^\s'\"<>()]+", lambda found: public(found[0]), " ".join(text.split())
     )
     return _BEARER.sub(r"\1 …", _SECRET.sub(r"\1…", text))
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from zoo.errors import UnknownNameError, brief
 from zoo.hub.network import has_secret, has_token, public, redacted
+from zoo.placing import DEVICE
 
 EXAMPLES = (
     "Names look like: dsa-rnn-flipflop, dsa-rnn-flipflop/3 (a member), dsa-rnn-flipflop#100 (a snapshot), "
@@ -58,7 +59,7 @@ class Reference:
         if is_path(text):
             return cls._of_path(text)
         found = _REFERENCE.fullmatch(text)
-        if found is None or _doubled(found["hub"] or "") or _doubled(found["name"]):
+        if found is None or _reserved(found["hub"] or "") or _reserved(found["name"]):
             raise UnknownNameError(f"{brief(text, 100)} is no name of a checkpoint: {_why(text)}. {EXAMPLES}")
         return cls(
             found["name"], found["hub"], found["revision"], _member(found["member"]), _step(found["step"])
@@ -123,7 +124,7 @@ def _split_address(scheme: str, place: str) -> tuple[str, str]:
 
 
 def _is_foreign(part: str) -> bool:
-    return bool(_FOREIGN.fullmatch(part)) and not _doubled(part)
+    return bool(_FOREIGN.fullmatch(part)) and not _reserved(part)
 
 
 def is_foreign(text: Any) -> bool:
@@ -144,7 +145,7 @@ def is_path(text: str) -> bool:
 
 def is_name(text: str) -> bool:
     """Whether a text is a name, ``lab/name`` included, without hub, revision, member or step."""
-    return bool(_NAME.fullmatch(text)) and not _doubled(text)
+    return bool(_NAME.fullmatch(text)) and not _reserved(text)
 
 
 def check_name(name: str) -> str:
@@ -159,10 +160,10 @@ def check_name(name: str) -> str:
 
 def check_revision(text: str) -> str:
     """A tag or commit that may be made into a file. Raises :class:`UnknownNameError`."""
-    if not isinstance(text, str) or not re.fullmatch(REVISION, text) or ".." in text:
+    if not isinstance(text, str) or not re.fullmatch(REVISION, text) or ".." in text or _is_device(text):
         raise UnknownNameError(
-            f"{brief(redacted(str(text)), 100)} cannot be a revision: take up to 100 letters, digits, dots, dashes and "
-            "underscores, as in v1 or 2026-11-21."
+            f"{brief(redacted(str(text)), 100)} cannot be a revision: take up to 100 letters, digits, dots, "
+            "dashes and underscores, as in v1 or 2026-11-21."
         )
     return text
 
@@ -173,15 +174,16 @@ def check_text(text: Any) -> None:
         raise UnknownNameError(f"a name should be text, and this is {brief(text)}. {EXAMPLES}")
     if not text:
         raise UnknownNameError(f"the name is empty. {EXAMPLES}")
+    if has_token(text):
+        raise UnknownNameError(
+            "a name or an address was given with a password or a token in it, which would be seen in logs. "
+            "Set HF_TOKEN or ZOO_TOKEN instead, and give it without."
+        )
     if len(text) > MAX_LENGTH:
         raise UnknownNameError(f"the name {brief(text)} is {len(text):,} characters long. {EXAMPLES}")
-    if has_token(text) and "://" not in text:
-        raise UnknownNameError(
-            "the name has a token in it. Set HF_TOKEN or ZOO_TOKEN instead, and give the name alone."
-        )
     if not text.isprintable():
         raise UnknownNameError(
-            f"the name {ascii(redacted(text))[:100]} has characters that cannot be printed. {EXAMPLES}"
+            f"the name {ascii(text)[:100]} has characters that cannot be printed. {EXAMPLES}"
         )
 
 
@@ -206,6 +208,8 @@ def _why(text: str) -> str:
         return f"names are in lower case, as in {brief(body.lower())}"
     if "--" in body or ".." in body:
         return "two dots or two dashes in a row are not allowed"
+    if _is_device(body):
+        return "it is the name of a device on Windows"
     if body.endswith(".git"):
         return "it ends in .git"
     if re.search("/0[0-9]+$", head):
@@ -219,8 +223,13 @@ def _why(text: str) -> str:
     )
 
 
-def _doubled(text: str) -> bool:
-    return "--" in text or ".." in text or text.endswith(".git")
+def _reserved(text: str) -> bool:
+    """Whether the Hub or some system gives a name a meaning of its own."""
+    return "--" in text or ".." in text or text.endswith(".git") or _is_device(text)
+
+
+def _is_device(text: str) -> bool:
+    return any(map(DEVICE.fullmatch, text.split("/")))
 
 
 def _member(text: str | None) -> int | Literal["*"] | None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 
 from zoo.errors import brief
 from zoo.hub.server.refusals import RefusedError
+from zoo.placing import DEVICE
 
 LONGEST, LONGEST_PART, DEEPEST = 512, 200, 16
 """Bytes of a path and of a part of one, and parts."""
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-_WINDOWS = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
 _STAGE = ".zoo-stage-"
 
 
@@ -49,7 +48,7 @@ def _wrong_part(part: str) -> str:
         return "a part of it begins or ends with a space, or ends with a dot"
     if part.casefold() == ".git" or part.startswith(_STAGE):
         return f"{part!r} is reserved"
-    if _WINDOWS.fullmatch(part):
+    if DEVICE.fullmatch(part):
         return f"{part!r} is a device on Windows"
     return ""
 
