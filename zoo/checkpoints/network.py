@@ -120,8 +120,8 @@ def replay(folder: CheckpointFolder, device: str = "cpu") -> list[Replay]:
     for index in range(folder.record.members or 1):
         network = load_network(folder, index if folder.record.members else None).to(device)
         try:
-            y, expected = network(x.to(device)).y.cpu(), answers[index]
-        except RuntimeError as problem:
+            y, expected = network(x.to(device)).y.cpu().double(), answers[index].double()
+        except (RuntimeError, ValueError) as problem:
             why = brief(str(problem).partition("\n")[0], 200)
             raise CheckpointError(f"{folder.path / GOLDEN} cannot be replayed: {why}. {AGAIN}") from problem
         holds = torch.allclose(y, expected, rtol=allowed.rtol, atol=allowed.atol)
