@@ -12,14 +12,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import torch  # noqa: E402  # before the limit
+import torch  # before the limit
+from fuzz import checkpoints
+from fuzz.hostile import DEEP
 
-from fuzz import checkpoints  # noqa: E402
-from fuzz.hostile import DEEP  # noqa: E402
-from zoo.checkpoints.folder import RECORD, SPEC, CheckpointFolder, describe  # noqa: E402
-from zoo.checkpoints.network import GOLDEN, load_network, measure_members  # noqa: E402
-from zoo.errors import ZooError  # noqa: E402
-from zoo.hub.verify import verify  # noqa: E402
+from zoo.checkpoints.folder import RECORD, SPEC, CheckpointFolder, describe
+from zoo.checkpoints.network import GOLDEN, load_network, measure_members
+from zoo.errors import ZooError
+from zoo.hub.verify import verify
 
 ROOM = 512 * 2**20
 """Bytes beyond what is in use before."""
@@ -48,9 +48,11 @@ BOMBS: dict[str, Callable[[Files], None]] = {
     "terabytes of weights": lambda files: spec(files, "model", hidden=10**9),
     "gigabytes of weights": lambda files: spec(files, "model", hidden=10**5),
     "more than can be counted": lambda files: spec(files, "model", None, kind="gru", hidden=10**9),
-    "trials without end": lambda files: spec(files, "record", evaluation={"splits": ["test"], "trials": 10**9}),
+    "trials without end": lambda files: spec(files, "record", evaluation={"splits": ["test"],
+    "trials": 10**9}),
     "steps without end": lambda files: spec(files, "task", steps=10**9, splits={}),
-    "members without end": lambda files: files.update({SPEC: files[SPEC].replace(b'"population": null', b'"population": {"members": 100000}')}),
+    "members without end": lambda files: files.update({SPEC: files[SPEC].replace(b'"population": null',
+    b'"population": {"members": 100000}')}),
     "a gigabyte of header": lambda files: header(files, WEIGHTS, b"{" + b" " * 100, 2**30),
     "a header of 16 exabytes": lambda files: header(files, WEIGHTS, b"{}", 2**64 - 1),
     "offsets beyond the end": lambda files: header(files, WEIGHTS, tensor([4, 4], 2**40)),

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from fuzz.targets import Target, open_target
 
 Open = Callable[[str], Target]

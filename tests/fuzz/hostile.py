@@ -14,9 +14,11 @@ from fuzz.sandbox import PLANTED, SECRET
 T = TypeVar("T")
 DEEP = 10_000
 NAMES = (
-    "..", "../../x", "../outside/secret.txt", "/etc/passwd", "//host/x", "a/../../b", "C:\\x", "C:x", "a\\..\\b",
+    "..", "../../x", "../outside/secret.txt", "/etc/passwd", "//host/x", "a/../../b", "C:\\x", "C:x",
+    "a\\..\\b",
     "\\\\host\\share", "CON", "nul.txt", "COM1", "aux.tar.gz", "\uff0e\uff0e\uff0f\uff0e\uff0e\uff0fx",
-    "\u2025\u2215x", "a\u202egnp.exe", "e\u0301", "\u00e9", "\u212b", "a\u200bb", "\ufeffx", "a\0b", "a\nb", "a b", " a",
+    "\u2025\u2215x", "a\u202egnp.exe", "e\u0301", "\u00e9", "\u212b", "a\u200bb", "\ufeffx", "a\0b",
+    "a\nb", "a b", " a",
     "a.", "a..b", "a--b", "-rf", "~", "~root/x", "$HOME", "%00", "%2e%2e%2f", ".git/config", ".zoo-stage-1/x",
     "record.json", "x.pkl", "a" * 300, "\x1b]0;x\x07\x1b[31m", "\ud800", "*", "lab/net", "file:///etc/passwd",
 )  # fmt: skip
@@ -24,7 +26,8 @@ NAMES = (
 TEXTS = (
     *NAMES, "", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "https://user:password@hub.test/x",
     "![x](http://evil.example/x.png)", "]]>-->", "---\n", "| a | b |\n|---|", "`" * 40, "<!-- zoo:begin -->",
-    "<!-- zoo:end -->", "{}", "{0.__class__}", "%s%n", "${oc.env:HOME}", f"!!python/object/apply:{PLANTED}.run []", "&a [*a]",
+    "<!-- zoo:end -->", "{}", "{0.__class__}", "%s%n", "${oc.env:HOME}",
+    f"!!python/object/apply:{PLANTED}.run []", "&a [*a]",
     "NaN", "1e999", "x" * 20_000, "é" * 400, "\U0001f4a3", "zoo:begin", "\r\nX-Injected: 1",
 )  # fmt: skip
 SECRETS = (
@@ -34,7 +37,8 @@ SECRETS = (
     f"hf://{SECRET}/x",
 )
 NUMBERS = (
-    0, 1, -1, 2, 3, 7, 255, 2**16, 2**31 - 1, 2**31, 2**32, 10**9, 10**12, 2**53, 2**63 - 1, 2**63, 2**64, 10**30,
+    0, 1, -1, 2, 3, 7, 255, 2**16, 2**31 - 1, 2**31, 2**32, 10**9, 10**12, 2**53, 2**63 - 1, 2**63, 2**64,
+    10**30,
     -(2**63), 0.5, -0.0, 1e308, 5e-324, 1e-9,
 )  # fmt: skip
 RAW = (

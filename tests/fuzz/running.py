@@ -1,8 +1,8 @@
 """Coverage-guided fuzzing of everything that reads foreign bytes and names, a process a target.
 
-Each target of ``tests/fuzz/targets.py`` is run in a process of its own, under a limit of memory and of time an
-input, on seeds that it makes of real checkpoints. What was found is printed as a table; an input that breaks a
-promise is kept, and ``scripts/fuzz --replay FILE TARGET`` runs it again. Exit code 1 where there is one.
+Each target of ``tests/fuzz/targets.py`` is run in a process of its own, under a limit of memory and of time
+an input, on seeds that it makes of real checkpoints. What was found is printed as a table. An input that
+breaks a promise is kept, and ``scripts/fuzz --replay FILE TARGET`` runs it again; the exit code is 1 then.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ ADDRESSES = 24 * 2**30
 SLOWEST = 20
 """Seconds for one input."""
 TARGETS = {
-    "folder": 40, "safetensors": 40, "spec": 40, "names": 40, "cards": 40, "server": 240, "client": 150, "objects": 40,
+    "folder": 40, "safetensors": 40, "spec": 40, "names": 40, "cards": 40, "server": 240, "client": 150,
+    "objects": 40,
     "importing": 367, "hdf5": 3,
 }  # fmt: skip
 """Target → its share of the inputs, in thousandths: more for those that take less time."""

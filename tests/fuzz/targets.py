@@ -65,6 +65,7 @@ class Target(ABC):
         with self.sandbox.watched(), impatient(self.sandbox):
             self.read(Choices(data))
 
+    @abstractmethod
     def prepare(self) -> None:
         """Once, before the first input."""
 
@@ -80,7 +81,7 @@ class Target(ABC):
 
 
 class Folder(Target):
-    """A checkpoint folder with one file that is not what it should be; its digest is right half of the time."""
+    """A checkpoint folder with a file that is not what it should be; its digest is right half of the time."""
 
     name = "folder"
 
@@ -347,21 +348,27 @@ class Server(Target):
         revision = part() if choices.number(4) == 1 else "main"
         one = f"/api/models/{repo}"
         method, path = choices.pick((
-            ("GET", f"/{repo}/resolve/{revision}/{part()}"), ("GET", f"{one}/revision/{revision}"), ("GET", one),
-            ("GET", f"{one}/tree/{revision}/{part()}"), ("POST", f"{one}/paths-info/{revision}"), ("GET", f"{one}/refs"),
+            ("GET", f"/{repo}/resolve/{revision}/{part()}"), ("GET", f"{one}/revision/{revision}"), ("GET",
+            one),
+            ("GET", f"{one}/tree/{revision}/{part()}"), ("POST", f"{one}/paths-info/{revision}"), ("GET",
+            f"{one}/refs"),
             ("GET", f"{one}/commits/{revision}"), ("POST", f"{one}/preupload/{revision}"),
-            ("POST", f"{one}/commit/{revision}"), ("POST", f"{one}/commit/main"), ("POST", f"{one}/tag/{revision}"),
+            ("POST", f"{one}/commit/{revision}"), ("POST", f"{one}/commit/main"), ("POST",
+            f"{one}/tag/{revision}"),
             ("DELETE", f"{one}/tag/{part()}"), ("PUT", f"{one}/settings"), ("POST", "/api/repos/create"),
             ("POST", "/api/repos/move"), ("DELETE", "/api/repos/delete"), ("POST", "/api/validate-yaml"),
-            ("GET", "/api/whoami-v2"), ("GET", "/api/models"), ("GET", "/"), ("GET", f"/{repo}"), ("HEAD", part()),
+            ("GET", "/api/whoami-v2"), ("GET", "/api/models"), ("GET", "/"), ("GET", f"/{repo}"), ("HEAD",
+            part()),
         ))  # fmt: skip
         query = choices.pick(
             ("", "expand=tags", "limit=-1", "skip=9e9", "full=1&filter=%00", "sort=\ud800", "recursive=1")
         )
         token = choices.pick((self.token, self.token, "", SECRET, "x" * 5000, "\xff"))
         extra = choices.pick((
-            [], [], [(b"range", b"bytes=5-2,9-")], [(b"range", b"bytes=-" + b"9" * 18)], [(b"host", b"x\"><script>")],
-            [(b"content-length", b"9" * 40)], [(b"content-length", "\u0663".encode())], [(b"if-none-match", b"*")],
+            [], [], [(b"range", b"bytes=5-2,9-")], [(b"range", b"bytes=-" + b"9" * 18)], [(b"host",
+            b"x\"><script>")],
+            [(b"content-length", b"9" * 40)], [(b"content-length", "\u0663".encode())], [(b"if-none-match",
+            b"*")],
         ))  # fmt: skip
         headers = [(b"host", b"hub.test"), *extra]
         if token:
@@ -408,8 +415,10 @@ class Server(Target):
         """One request, as uvicorn hands it on."""
         raw = path.encode("utf-8", "surrogatepass")
         scope = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
-            "path": raw.decode("utf-8", "replace"), "raw_path": raw, "query_string": query, "headers": headers,
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1",
+            "method": method, "scheme": "http",
+            "path": raw.decode("utf-8", "replace"),
+            "raw_path": raw, "query_string": query, "headers": headers,
             "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "root_path": "",
         }  # fmt: skip
         coming: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]

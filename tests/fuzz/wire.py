@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from huggingface_hub.utils import _http
 HOST = "hub.test"
 ELSEWHERE = (
     "file:///etc/passwd", "http://evil.test/x", "//evil.test/x", "https://hub.test.evil/x", "http://hub.test/x",
-    "https://hub.test:8443/x", "https://evil.test/lab/net", "ftp://hub.test/x", "javascript:alert(1)", "/loop", "",
+    "https://hub.test:8443/x", "https://evil.test/lab/net", "ftp://hub.test/x", "javascript:alert(1)",
+    "/loop", "",
     "https://user:pass@evil.test/", "\\\\evil.test\\x", "https://[::1", "http://\u202e", "x" * 5000,
 )  # fmt: skip
 
@@ -77,9 +79,9 @@ class Client(Target):
         self.asked += 1
         if self.asked > 5000:
             raise self.sandbox.breaks("the client asks without end")
-        if (request.url.scheme, request.url.host, request.url.port) != ("https", HOST, None):
-            if any(SECRET in value for value in request.headers.values()):
-                raise self.sandbox.breaks(f"the token goes to {request.url!s:.100}")
+        here = (request.url.scheme, request.url.host, request.url.port) == ("https", HOST, None)
+        if not here and any(SECRET in value for value in request.headers.values()):
+            raise self.sandbox.breaks(f"the token goes to {request.url!s:.100}")
         choices = self.choices
         kind = choices.number(12)
         if kind == 1:
@@ -122,12 +124,13 @@ class Client(Target):
             return httpx2.Response(200, content=self.endless())
         headers = {}
         if kind == 5:
-            headers = {
-                "link": f'<{choices.pick(("https://evil.test/more", f"https://{HOST}/api/models", "file:///etc/passwd"))}>; rel="next"'
-            }
+            more = choices.pick(
+                ("https://evil.test/more", f"https://{HOST}/api/models", "file:///etc/passwd")
+            )
+            headers = {"link": f'<{more}>; rel="next"'}
         elif kind == 11:
             headers = {"content-encoding": choices.pick(("gzip", "deflate", "br", "zstd"))}
-            body = __import__("gzip").compress(b"[" + b"0," * 2**16 + b"0]")
+            body = gzip.compress(b"[" + b"0," * 2**16 + b"0]")
         return httpx2.Response(200, headers=headers, content=body)
 
     def endless(self) -> Iterator[bytes]:
@@ -176,7 +179,9 @@ class Client(Target):
         if path.endswith("/repos/create"):
             return {"url": f"https://{HOST}/lab/net"}
         model = {
-            "_id": "x", "id": "lab/net", "modelId": "lab/net", "sha": commit, "tags": ["neuroai-zoo"], "private": False,
-            "lastModified": "2026-11-21T12:00:00.000Z", "siblings": [{"rfilename": RECORD} for RECORD in self.files],
+            "_id": "x", "id": "lab/net", "modelId": "lab/net", "sha": commit, "tags": ["neuroai-zoo"],
+            "private": False,
+            "lastModified": "2026-11-21T12:00:00.000Z",
+            "siblings": [{"rfilename": file} for file in self.files],
         }  # fmt: skip
         return [model] if path.endswith("/api/models") else model
