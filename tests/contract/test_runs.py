@@ -47,7 +47,7 @@ def test_resumed_equals_straight(
 
     def dies(self: Recorder, *args: object, **kwargs: object) -> None:
         original(self, *args, **kwargs)  # type: ignore[arg-type]
-        if self.network.batches_seen == 9:
+        if self.counter.batches_seen == 9:
             raise KilledError
 
     with monkeypatch.context() as patched:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.learners.base import Learner
+from zoo.models.dynamics import Output
 from zoo.specs.learners.backprop import AdamSpec, AdamWSpec, BackpropSpec, ScheduleSpec, SGDSpec
 from zoo.tasks.base import Batch
 
@@ -16,10 +17,13 @@ from zoo.tasks.base import Batch
 class Backprop(Learner):
     """Gradient descent on the loss of the task."""
 
+    vectorises = True
     spec: BackpropSpec
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        output = self.network(batch.x)
+        return self.loss(self.network(batch.x), batch)
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
         loss = self.network.losses(output.y, batch).mean()
         if self.spec.activity_penalty:
             exposed = output.states[next(iter(self.network.model.parts))]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as L
 import torch
 from torch import Tensor
 
+from zoo.models.dynamics import Output
 from zoo.network import Network
 from zoo.specs.families import LearnerSpec
 from zoo.tasks.base import Batch
@@ -23,10 +24,18 @@ class Learner(L.LightningModule):
     ``network.batches_seen``: Lightning's ``global_step`` counts optimizer steps.
     """
 
+    vectorises: ClassVar[bool] = False
+    """Whether it is gradient descent on :meth:`loss` by the optimizer, clipping and schedule of its spec, so
+    that several networks can be trained by it at once."""
+
     def __init__(self, spec: LearnerSpec, network: Network) -> None:
         super().__init__()
         self.spec = spec
         self.network = network
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        """What is minimised, from a forward pass; for learners that vectorise."""
+        raise NotImplementedError
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self.network.batches_seen += 1

@@ -42,6 +42,9 @@ class Dynamics(nn.Module, ABC):
     iterates: ClassVar[bool] = True
     """Whether there is a step from one state to the next; a recording has none."""
 
+    vectorises: ClassVar[bool] = False
+    """Whether ``vmap`` goes through its forward pass (with ``fused`` off, where it has that)."""
+
     def __init__(self, spec: ModelSpec, inputs: int, outputs: int) -> None:
         super().__init__()
         self.spec = spec
@@ -100,8 +103,11 @@ class Dynamics(nn.Module, ABC):
         like = self.like
         return torch.zeros(batch, self.units, dtype=like.dtype, device=like.device)
 
-    def noise(self, batch: int, steps: int) -> Tensor | None:
-        """Noise that the model asks for in training: ``[batch, steps, units]``, or none."""
+    def noise(self, batch: int, steps: int, generator: torch.Generator | None = None) -> Tensor | None:
+        """Noise that the model asks for in training: ``[batch, steps, units]``, or none.
+
+        From the generator, on the model's device; without one, from torch's own.
+        """
         return None
 
     def complete(self, run: Trajectories) -> Trajectories:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,10 @@ PHI = {"tanh": torch.tanh, "relu": torch.relu}
 class Recurrent(Dynamics):
     """One recurrent layer, held by torch's module for it, and a linear readout of ``h``."""
 
+    vectorises = True
     spec: RecurrentSpec
+    fused: bool = True
+    """Whether torch's kernels for whole sequences are used, which ``vmap`` does not go through."""
 
     def __init__(self, spec: RecurrentSpec, inputs: int, outputs: int, cell: nn.RNNBase) -> None:
         super().__init__(spec, inputs, outputs)
@@ -44,13 +48,28 @@ class Recurrent(Dynamics):
     def decode(self, exposed: Tensor) -> Tensor:
         return self.output(exposed)
 
-    def unroll(self, x: Tensor) -> Tensor | None:
-        return self.cell(x)[0]
+    def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
+        weight_in, _, bias_in, _ = self.weights
+        return self.advance(h, F.linear(u, weight_in, bias_in), noise)
 
-    def _gates(self, h: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """The input's and the state's part of the gates' drive, each ``[batch, gates × hidden]``."""
-        weight_in, weight, bias_in, bias = self.weights
-        return F.linear(u, weight_in, bias_in), F.linear(h, weight, bias)
+    @abstractmethod
+    def advance(self, h: Tensor, drive: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The next state from what the input gives the gates, ``[batch, gates × hidden]``."""
+
+    def unroll(self, x: Tensor) -> Tensor | None:
+        if self.fused:
+            return self.cell(x)[0]
+        weight_in, _, bias_in, _ = self.weights
+        h, states, part = self.initial_state(x.shape[0]), [], self.parts["h"]
+        for drive in F.linear(x, weight_in, bias_in).unbind(1):
+            h = self.advance(h, drive)
+            states.append(h[:, part])
+        return torch.stack(states, 1)
+
+    def _recurrent(self, h: Tensor) -> Tensor:
+        """The state's part of the gates' drive, ``[batch, gates × hidden]``."""
+        _, weight, _, bias = self.weights
+        return F.linear(h, weight, bias)
 
 
 class Elman(Recurrent):
@@ -66,9 +85,8 @@ class Elman(Recurrent):
             nn.RNN(inputs, spec.hidden, nonlinearity=spec.nonlinearity, batch_first=True),
         )
 
-    def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
-        drive, recurrent = self._gates(h, u)
-        total = drive + recurrent
+    def advance(self, h: Tensor, drive: Tensor, noise: Tensor | None = None) -> Tensor:
+        total = drive + self._recurrent(h)
         return PHI[self.spec.nonlinearity](total if noise is None else total + noise)
 
     def unroll(self, x: Tensor) -> Tensor:
@@ -88,8 +106,8 @@ class GRU(Recurrent):
     def __init__(self, spec: GRUSpec, inputs: int, outputs: int) -> None:
         super().__init__(spec, inputs, outputs, nn.GRU(inputs, spec.hidden, batch_first=True))
 
-    def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
-        drive, recurrent = self._gates(h, u)
+    def advance(self, h: Tensor, drive: Tensor, noise: Tensor | None = None) -> Tensor:
+        recurrent = self._recurrent(h)
         (reset_u, update_u, new_u), (reset_h, update_h, new_h) = drive.chunk(3, 1), recurrent.chunk(3, 1)
         reset, update = torch.sigmoid(reset_u + reset_h), torch.sigmoid(update_u + update_h)
         new = torch.tanh(new_u + reset * new_h)
@@ -110,10 +128,9 @@ class LSTM(Recurrent):
         n = self.spec.hidden
         return {"h": slice(0, n), "c": slice(n, 2 * n)}
 
-    def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
+    def advance(self, h: Tensor, drive: Tensor, noise: Tensor | None = None) -> Tensor:
         hidden, cell = h.chunk(2, 1)
-        drive, recurrent = self._gates(hidden, u)
-        take, forget, new, give = (drive + recurrent).chunk(4, 1)
+        take, forget, new, give = (drive + self._recurrent(hidden)).chunk(4, 1)
         cell = torch.sigmoid(forget) * cell + torch.sigmoid(take) * torch.tanh(new)
         out = torch.cat([torch.sigmoid(give) * torch.tanh(cell), cell], 1)
         return out if noise is None else out + noise
@@ -122,6 +139,7 @@ class LSTM(Recurrent):
 class Rate(Dynamics):
     """Rate network in the potential form: x' = (1-α) x + α (W φ(x) + W_in u + b) + √(2α) σ ξ."""
 
+    vectorises = True
     spec: RateSpec
 
     def __init__(self, spec: RateSpec, inputs: int, outputs: int) -> None:
@@ -141,11 +159,11 @@ class Rate(Dynamics):
     def decode(self, exposed: Tensor) -> Tensor:
         return self.output(PHI[self.spec.nonlinearity](exposed))
 
-    def noise(self, batch: int, steps: int) -> Tensor | None:
+    def noise(self, batch: int, steps: int, generator: torch.Generator | None = None) -> Tensor | None:
         if not self.spec.noise:
             return None
-        shape = (batch, steps, self.spec.hidden)
-        return self.spec.noise * torch.randn(shape, device=self.weight.device, dtype=self.weight.dtype)
+        shape, like = (batch, steps, self.spec.hidden), self.weight
+        return self.spec.noise * torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
 
     def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
         return self._advance(h, F.linear(u, self.weight_in, self.bias), noise)

@@ -10,16 +10,17 @@ import lightning.pytorch as L
 from zoo.network import Network
 from zoo.specs.experiment import TrainSpec
 from zoo.tasks.base import Batch
+from zoo.training.recorder import Counter
 
 
 class BatchNumbers:
-    """Numbers of the batches still to come. A resumed run goes on from what the network has seen."""
+    """Numbers of the batches still to come. A resumed run goes on from what was counted before."""
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    def __init__(self, counter: Counter) -> None:
+        self.counter = counter
 
     def __iter__(self) -> Iterator[int]:
-        number = self.network.batches_seen
+        number = self.counter.batches_seen
         while True:
             yield number
             number += 1

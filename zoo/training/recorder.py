@@ -1,12 +1,14 @@
-"""What a run keeps while it trains: snapshots, the ledger, the validation curve, states to resume from."""
+"""What runs keep while they train: snapshots, the ledger, the validation curve, states to resume from."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import lightning.pytorch as L
 import torch
@@ -16,118 +18,120 @@ from zoo.checkpoints.folder import safetensors_bytes
 from zoo.errors import DivergedError
 from zoo.network import Network
 from zoo.placing import UNFINISHED, write_whole
+from zoo.specs.experiment import ExperimentSpec
+from zoo.training.run import SNAPSHOTS, STATE
 
+T = TypeVar("T")
 LEDGER = "ledger."
-STATE = "state.ckpt"
-SNAPSHOTS = "snapshots"
 
 
-class Recorder(L.Callback):
-    """Counts batches, keeps what the experiment's RecordSpec asks for, and ends the run.
+class Counter(Protocol):
+    """What counts data batches."""
+
+    batches_seen: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network that trains, by itself or among others: its weights, and what it measures now."""
+
+    weights: Callable[[], Mapping[str, Tensor]]
+    measure: Callable[[str, int], Mapping[str, Tensor]]
+    """Split and trials → name → ``[example]``."""
+
+    @classmethod
+    def of(cls, network: Network) -> Subject:
+        return cls(network.model.state_dict, network.measure)
+
+
+class Log:
+    """What is kept of one network: the files of its run, and what its result will say.
 
     It works on the count of data batches, never on Lightning's ``global_step``. Files appear whole or
     not at all, so a run can be killed at any moment.
     """
 
-    def __init__(self, network: Network, folder: Path) -> None:
-        self.network = network
+    def __init__(self, experiment: ExperimentSpec, subject: Subject, folder: Path) -> None:
+        self.experiment = experiment
+        self.subject = subject
         self.folder = folder
-        self.spec = network.experiment.train
-        self.record = network.experiment.record
-        scheduled = self.record.snapshots.steps(self.spec.steps) if self.record.snapshots else ()
+        self.train, self.record = experiment.train, experiment.record
+        scheduled = self.record.snapshots.steps(self.train.steps) if self.record.snapshots else ()
         self.scheduled = frozenset(scheduled)
         self.curve: dict[str, Any] = {"steps": [], "values": {}}
         self.kept: list[int] = []
         self.stopped = "steps"
-        self.elapsed = 0.0
-        self._started = time.monotonic()
+        self.ended: int | None = None
+        """The batch after which it ended; none as long as it trains."""
+        self.failed: DivergedError | None = None
 
-    # Lightning's hooks ----------------------------------------------------------------------
+    @property
+    def over(self) -> bool:
+        """Whether it trains no more."""
+        return self.ended is not None or self.failed is not None
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._started = time.monotonic() - self.elapsed
-        if self.network.batches_seen == 0:
-            self._snapshot(trainer, 0)
-            self._validate(0)
+    def begin(self, write: bool) -> None:
+        """Before the first batch."""
+        self.snapshot(0, write)
+        self.validate(0)
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        step = self.network.batches_seen
-        loss = self._loss(trainer, outputs)
+    def after(self, step: int, loss: float, write: bool) -> dict[str, float]:
+        """After each batch; what was measured. Whether the target is reached is in :attr:`stopped`.
+
+        Raises :class:`DivergedError`.
+        """
         if not math.isfinite(loss):
-            raise DivergedError(step, self._causes(step))
-        if step % self.spec.log_every == 0:
-            self._log(trainer, {"train/loss": loss}, step)
+            raise DivergedError(step, self.causes())
         if step in self.scheduled:
-            self._snapshot(trainer, step)
+            self.snapshot(step, write)
         seen = {"train/loss": loss}
-        if step % self.spec.validate_every == 0:
-            seen |= self._validate(step)
-            self._log(trainer, seen, step)
-        stop = self.spec.stop
+        if step % self.train.validate_every == 0:
+            seen |= self.validate(step)
+        stop = self.train.stop
         if stop is not None and stop.metric in seen and stop.reached(seen[stop.metric]):
             self.stopped = "target"
-            trainer.should_stop = True
-        elif step % self.spec.save_every == 0 and step < self.spec.steps:
-            self._save_state(trainer)
+        return seen
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        step = self.network.batches_seen
+    def end(self, step: int, write: bool) -> None:
+        """After its last batch."""
         if step not in self.kept:
-            self._snapshot(trainer, step)
+            self.snapshot(step, write)
         if step not in self.curve["steps"][-1:]:
-            self._validate(step)
-        self.elapsed = time.monotonic() - self._started
+            self.validate(step)
+        self.ended = step
 
-    def state_dict(self) -> dict[str, Any]:
-        self.elapsed = time.monotonic() - self._started
-        return {"curve": self.curve, "kept": self.kept, "elapsed": self.elapsed}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.curve, self.kept = state_dict["curve"], state_dict["kept"]
-        self.elapsed = state_dict["elapsed"]
-
-    # What they do ---------------------------------------------------------------------------
-
-    def _loss(self, trainer: L.Trainer, outputs: Any) -> float:
-        loss: Tensor = outputs["loss"]
-        if trainer.world_size > 1:
-            loss = trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")
-        return loss.item()
-
-    def _validate(self, step: int) -> dict[str, float]:
-        measured = self.network.measure("validation", self.spec.validation_trials)
+    def validate(self, step: int) -> dict[str, float]:
+        measured = self.subject.measure("validation", self.train.validation_trials)
         values = {f"validation/{name}": value.mean().item() for name, value in measured.items()}
         if not math.isfinite(values["validation/loss"]):
-            raise DivergedError(step, self._causes(step))
+            raise DivergedError(step, self.causes())
         self.curve["steps"].append(step)
         for name, value in values.items():
             self.curve["values"].setdefault(name, []).append(value)
         return values
 
-    def _snapshot(self, trainer: L.Trainer, step: int) -> None:
-        tensors = dict(self.network.model.state_dict())
+    def snapshot(self, step: int, write: bool) -> None:
+        tensors = dict(self.subject.weights())
         if self.record.ledger is not None:
-            measured = self.network.measure(self.record.ledger.split, self.record.ledger.trials)
+            measured = self.subject.measure(self.record.ledger.split, self.record.ledger.trials)
             tensors |= {LEDGER + name: value for name, value in measured.items()}
         self.kept.append(step)
-        if trainer.is_global_zero:
+        if write:
             write_whole(self.folder / SNAPSHOTS / f"{step:010d}.safetensors", safetensors_bytes(tensors))
 
-    def _save_state(self, trainer: L.Trainer) -> None:
-        target = self.folder / STATE
-        trainer.save_checkpoint(target.with_suffix(UNFINISHED))  # on all ranks: it gathers
-        if trainer.is_global_zero:
-            os.replace(target.with_suffix(UNFINISHED), target)
+    def state(self) -> dict[str, Any]:
+        failed = None if self.failed is None else [self.failed.step, list(self.failed.causes)]
+        kept = {"curve": self.curve, "kept": self.kept, "stopped": self.stopped, "ended": self.ended}
+        return {**kept, "failed": failed}
 
-    def _log(self, trainer: L.Trainer, values: dict[str, float], step: int) -> None:
-        for logger in trainer.loggers:
-            logger.log_metrics(values, step)
+    def resume(self, state: Mapping[str, Any]) -> None:
+        self.curve, self.kept = state["curve"], state["kept"]
+        self.stopped, self.ended = state["stopped"], state["ended"]
+        self.failed = DivergedError(*state["failed"]) if state["failed"] else None
 
-    def _causes(self, step: int) -> list[str]:
+    def causes(self) -> list[str]:
         """What usually makes a run like this one diverge, most likely first."""
-        learner = self.network.experiment.learner.plain()
+        learner = self.experiment.learner.plain()
         causes = []
         if learner.get("optimizer"):
             causes.append(
@@ -135,10 +139,99 @@ class Recorder(L.Callback):
             )
         if "clip_norm" in learner and learner["clip_norm"] is None:
             causes.append("gradients are not clipped (learner.clip_norm=1.0)")
-        if getattr(self.network.experiment.model, "nonlinearity", None) == "relu":
+        if getattr(self.experiment.model, "nonlinearity", None) == "relu":
             causes.append("ReLU units grow without bound (a smaller model.init.spectral_radius)")
-        if self.spec.precision != "32-true":
-            causes.append(f"the precision {self.spec.precision} overflows (train.precision=32-true)")
-        broken = [name for name, value in self.network.named_parameters() if not torch.isfinite(value).all()]
+        if self.train.precision != "32-true":
+            causes.append(f"the precision {self.train.precision} overflows (train.precision=32-true)")
+        weights = self.subject.weights().items()
+        broken = [f"model.{name}" for name, value in weights if not torch.isfinite(value).all()]
         causes.append(f"not finite are: {', '.join(broken) or 'the loss alone, no weight'}")
         return causes
+
+
+class Recorder(L.Callback):
+    """Keeps the logs of all networks that train in one run, and ends it.
+
+    A network that diverges ends the run where it is the only one; among others, it leaves them alone and
+    has the error in its log.
+    """
+
+    def __init__(self, logs: Sequence[Log], counter: Counter, folder: Path) -> None:
+        self.logs = list(logs)
+        self.counter = counter
+        self.folder = folder
+        self.train = logs[0].train
+        self.elapsed = 0.0
+        self._started = time.monotonic()
+
+    # Lightning's hooks ----------------------------------------------------------------------
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._started = time.monotonic() - self.elapsed
+        if self.counter.batches_seen == 0:
+            for log in self.logs:
+                self._alone(log, log.begin, trainer.is_global_zero)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step, write = self.counter.batches_seen, trainer.is_global_zero
+        losses = self._losses(trainer, outputs)
+        seen = []
+        for log, loss in zip(self.logs, losses, strict=True):
+            if not log.over:
+                seen.append(self._alone(log, log.after, step, loss, write))
+                if log.stopped == "target" and len(self.logs) > 1:
+                    self._alone(log, log.end, step, write)
+        self._report(trainer, [found for found in seen if found], step)
+        if all(log.over or log.stopped == "target" for log in self.logs):
+            trainer.should_stop = True
+        elif step % self.train.save_every == 0 and step < self.train.steps:
+            self._save_state(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        for log in self.logs:
+            if not log.over:
+                self._alone(log, log.end, self.counter.batches_seen, trainer.is_global_zero)
+        self.elapsed = time.monotonic() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        self.elapsed = time.monotonic() - self._started
+        return {"logs": [log.state() for log in self.logs], "elapsed": self.elapsed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for log, state in zip(self.logs, state_dict["logs"], strict=True):
+            log.resume(state)
+        self.elapsed = state_dict["elapsed"]
+
+    # What they do ---------------------------------------------------------------------------
+
+    def _alone(self, log: Log, act: Callable[..., T], *arguments: Any) -> T | None:
+        """What goes wrong with one of several networks stays with it."""
+        try:
+            return act(*arguments)
+        except DivergedError as problem:
+            if len(self.logs) == 1:
+                raise
+            log.failed = problem
+            return None
+
+    def _losses(self, trainer: L.Trainer, outputs: Any) -> list[float]:
+        loss: Tensor = outputs["losses"] if "losses" in outputs else outputs["loss"]
+        if trainer.world_size > 1:
+            loss = trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")
+        return loss.reshape(-1).tolist()
+
+    def _report(self, trainer: L.Trainer, seen: Sequence[Mapping[str, float]], step: int) -> None:
+        """Means over the networks that train, to the loggers."""
+        if not seen or (step % self.train.log_every and len(seen[0]) == 1):
+            return
+        means = {name: math.fsum(each[name] for each in seen) / len(seen) for name in seen[0]}
+        for logger in trainer.loggers:
+            logger.log_metrics(means, step)
+
+    def _save_state(self, trainer: L.Trainer) -> None:
+        target = self.folder / STATE
+        trainer.save_checkpoint(target.with_suffix(UNFINISHED))  # on all ranks: it gathers
+        if trainer.is_global_zero:
+            os.replace(target.with_suffix(UNFINISHED), target)

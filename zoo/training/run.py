@@ -10,16 +10,21 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import RunLockedError, SpecChangedError, TrainingError
 from zoo.paths import home
 from zoo.placing import UNFINISHED, write_whole
 from zoo.specs.base import canonical_json
-from zoo.specs.experiment import ExperimentSpec
-from zoo.training.recorder import SNAPSHOTS, STATE
+from zoo.specs.experiment import ExperimentSpec, TrainSpec
 
-RESULT = "result.json"
+if TYPE_CHECKING:
+    import lightning.pytorch as L
+    import torch
+
+    from zoo.training.recorder import Log, Recorder
+
+SNAPSHOTS, STATE, RESULT = "snapshots", "state.ckpt", "result.json"
 
 
 @dataclass(frozen=True)
@@ -108,64 +113,43 @@ class Run:
             return self._fit(progress)
 
     def _fit(self, progress: bool) -> dict[str, Any]:
-        import lightning.pytorch as L
         import torch
 
         from zoo import registry
         from zoo.checkpoints.network import evaluate
         from zoo.tasks.base import derive_seed
-        from zoo.training.progress import Progress
-        from zoo.training.provenance import code_version, environment
-        from zoo.training.recorder import Recorder
+        from zoo.training.recorder import Log, Recorder, Subject
 
         spec = self.experiment.train
         learner, data = registry.resolve(self.experiment)
         network = learner.network
-        recorder = Recorder(network, self.folder)
+        log = Log(self.experiment, Subject.of(network), self.folder)
+        recorder = Recorder([log], network, self.folder)
         torch.manual_seed(derive_seed("noise", spec.seed))
-        callbacks: list[L.Callback] = [recorder]
-        if progress:
-            callbacks.append(Progress(f"{self.experiment.name} seed {spec.seed}", spec.steps))
-        trainer = L.Trainer(
-            max_steps=spec.steps,
-            accelerator=spec.accelerator,
-            devices=spec.devices,
-            strategy=spec.strategy,
-            precision=spec.precision,
-            logger=self._loggers(),
-            callbacks=callbacks,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            limit_val_batches=0,
-            default_root_dir=self.folder,
-        )
-        state = self.folder / STATE
-        if spec.steps:
-            try:
-                trainer.fit(learner, data, ckpt_path=state if state.exists() else None, weights_only=True)
-            except SystemExit:  # how Lightning ends on Ctrl-C
-                if trainer.interrupted:
-                    raise KeyboardInterrupt from None
-                raise
-        else:  # the initial network is what was asked for; Lightning would not even begin
-            recorder.on_fit_start(trainer, learner)
-        step = network.batches_seen
-        result = {
-            "steps": step,
-            "stopped": recorder.stopped,
-            "metrics": evaluate(network),
-            "curve": recorder.curve,
-            "kept": recorder.kept,
-            "wall_time": recorder.elapsed,
-            "code": code_version().plain(),
-            "environment": environment(learner.device).plain(),
-        }
+        label = f"{self.experiment.name} seed {spec.seed}"
+        trainer = lightning(spec, self.folder, recorder, learner, data, label if progress else None)
+        result = self.outcome(log, network.batches_seen, evaluate(network), recorder.elapsed, learner.device)
         if trainer.is_global_zero:
             write_whole(self.folder / RESULT, json.dumps(result).encode())
-            state.unlink(missing_ok=True)
+            (self.folder / STATE).unlink(missing_ok=True)
         return result
+
+    def outcome(
+        self, log: Log, steps: int, metrics: dict[str, float | None], seconds: float, device: torch.device
+    ) -> dict[str, Any]:
+        """What is known of the run when it has ended."""
+        from zoo.training.provenance import code_version, environment
+
+        return {
+            "steps": steps,
+            "stopped": log.stopped,
+            "metrics": metrics,
+            "curve": log.curve,
+            "kept": log.kept,
+            "wall_time": seconds,
+            "code": code_version().plain(),
+            "environment": environment(device).plain(),
+        }
 
     @property
     def is_helper(self) -> bool:
@@ -175,21 +159,64 @@ class Run:
         ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
         return next((rank for rank in ranks if rank is not None), "0") != "0"
 
-    def _loggers(self) -> Any:
-        from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-        logs = self.folder / "logs"
-        attempt = len(list(logs.glob("attempt-*"))) if logs.exists() else 0
-        loggers: list[Any] = []
-        for kind in self.experiment.train.loggers:
-            make = CSVLogger if kind == "csv" else TensorBoardLogger
-            try:
-                loggers.append(make(self.folder, name="logs", version=f"attempt-{attempt}"))
-            except ModuleNotFoundError as problem:
-                from zoo.errors import MissingDependencyError
+def lightning(
+    spec: TrainSpec, folder: Path, recorder: Recorder, learner: Any, data: Any, label: str | None
+) -> L.Trainer:
+    """Run Lightning's loop in a folder, from the state that was saved there if there is one.
 
-                raise MissingDependencyError("tensorboardX", "track", "the TensorBoard logger") from problem
-        return loggers or False
+    ``label`` names the run on its progress bar; without one there is none.
+    """
+    import lightning.pytorch as L
+
+    from zoo.training.progress import Progress
+
+    callbacks: list[L.Callback] = [recorder]
+    if label is not None:
+        callbacks.append(Progress(label, spec.steps))
+    trainer = L.Trainer(
+        max_steps=spec.steps,
+        accelerator=spec.accelerator,
+        devices=spec.devices,
+        strategy=spec.strategy,
+        precision=spec.precision,
+        logger=_loggers(spec, folder),
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        limit_val_batches=0,
+        default_root_dir=folder,
+    )
+    state = folder / STATE
+    if not spec.steps:  # the initial network is what was asked for; Lightning would not even begin
+        recorder.on_fit_start(trainer, learner)
+        return trainer
+    try:
+        trainer.fit(learner, data, ckpt_path=state if state.exists() else None, weights_only=True)
+    except SystemExit:  # how Lightning ends on Ctrl-C
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    return trainer
+
+
+def _loggers(spec: TrainSpec, folder: Path) -> Any:
+    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+    logs = folder / "logs"
+    attempt = len(list(logs.glob("attempt-*"))) if logs.exists() else 0
+    loggers: list[Any] = []
+    for kind in spec.loggers:
+        make = CSVLogger if kind == "csv" else TensorBoardLogger
+        try:
+            loggers.append(make(folder, name="logs", version=f"attempt-{attempt}"))
+        except ModuleNotFoundError as problem:
+            from zoo.errors import MissingDependencyError
+
+            raise MissingDependencyError("tensorboardX", "track", "the TensorBoard logger") from problem
+    return loggers or False
 
 
 def changes(before: ExperimentSpec, after: ExperimentSpec) -> list[str]:

@@ -50,8 +50,12 @@ def train(
     if done.exists():
         return CheckpointFolder(done)
     runs = _members(experiment, whole)
-    for run in runs:
-        run.fit(progress)
+    if len(runs) > 1:
+        from zoo.training.together import fit_all
+
+        fit_all(runs, progress)
+    else:
+        runs[0].fit(progress)
     if runs[0].is_helper:
         raise SystemExit(0)  # the first rank goes on alone
     with whole.locked():
