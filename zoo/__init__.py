@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoo.importing.adopt import adopt as adopt
     from zoo.specs.loading import load as spec  # noqa: F401
     from zoo.studies.reproduce import reproduce as reproduce
+    from zoo.sweeps.sweep import sweep as sweep
     from zoo.training.train import train as train
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ _VERBS = {
     "names": "zoo.hub",
     "load": "zoo.hub.load",
     "train": "zoo.training.train",
+    "sweep": "zoo.sweeps.sweep",
     "adopt": "zoo.importing.adopt",
     "publish": "zoo.hub.publish",
     "pull": "zoo.hub.publish",

@@ -17,9 +17,10 @@ VERBS = "__init__"
 FLOORS = (  # from the roof to the cellar; rooms on one floor do not import each other
     ("cli",),
     (VERBS,),
-    ("importing", "studies"),
+    ("importing", "studies", "sweeps"),
     ("analysis", "training"),
     ("hub", "learners"),
+    ("engine",),
     ("checkpoints",),
     ("network",),
     ("models", "tasks"),
@@ -30,7 +31,7 @@ FLOORS = (  # from the roof to the cellar; rooms on one floor do not import each
 )
 FLOOR = {room: number for number, rooms in enumerate(reversed(FLOORS)) for room in rooms}
 
-HEAVY = {"torch", "lightning", "scipy", "sklearn", "matplotlib", "huggingface_hub"}
+HEAVY = {"torch", "lightning", "scipy", "sklearn", "matplotlib", "huggingface_hub", "distributed", "loky"}
 
 
 def room(module: str) -> str:

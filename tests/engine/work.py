@@ -1,0 +1,69 @@
+"""What the jobs of these tests do. Workers import it; what they did is seen in files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from zoo.errors import DivergedError
+
+
+def note(folder: str, text: str) -> None:
+    """One more line in a file that all processes append to."""
+    with open(Path(folder) / "done", "a") as file:
+        file.write(f"{text}\n")
+
+
+def notes(folder: Path) -> list[str]:
+    file = folder / "done"
+    return file.read_text().split() if file.exists() else []
+
+
+def square(folder: str, number: int) -> int:
+    note(folder, str(number))
+    print(f"{number} squared")
+    return number * number
+
+
+def slow_square(folder: str, number: int, seconds: float) -> int:
+    time.sleep(seconds)
+    return square(folder, number)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_first(folder: str, number: int) -> int:
+    """The process dies under it, the first time."""
+    if str(-number) not in notes(Path(folder)):
+        note(folder, str(-number))
+        die()
+    return square(folder, number)
+
+
+def die_always(folder: str) -> None:
+    note(folder, "died")
+    die()
+
+
+def squares(folder: str, numbers: Sequence[int], deadly: int, hungry: int) -> list[int]:
+    """A group, in which one number kills the process, and more than so many need too much memory."""
+    if len(numbers) > hungry:
+        raise MemoryError(f"{len(numbers)} are too many")
+    if deadly in numbers:
+        die()
+    return [square(folder, number) for number in numbers]
+
+
+def diverge() -> None:
+    print("about to fail")
+    raise DivergedError(3, ["the learning rate"])
+
+
+def stay(folder: str) -> None:
+    note(folder, str(os.getpid()))
+    time.sleep(600)

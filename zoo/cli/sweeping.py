@@ -1,0 +1,121 @@
+"""Populations through an engine: sweep, status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zoo.cli.options import Json
+from zoo.cli.output import as_json, check_failed, emit, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from zoo.sweeps.folder import FailedMember
+    from zoo.sweeps.standing import Standing
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("sweep")(sweep)
+    app.command("status")(status)
+
+
+def sweep(
+    spec: Annotated[str, typer.Argument(help="A name of the catalogue, or a YAML file.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Dotted overrides: model.hidden=32 train.steps=500")
+    ] = None,
+    grid: Annotated[
+        list[str] | None, typer.Option(help="path=one,two,three; every combination is trained.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds for each combination of the grid.")] = None,
+    engine: Annotated[str, typer.Option(help="Where members train: here, local, local:4.")] = "here",
+    group: Annotated[int, typer.Option(min=1, help="Members that a worker gets at a time.")] = 1,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End at the first that fails.")] = False,
+    publish: Annotated[
+        str | None, typer.Option(help="Publish the population to this hub when all are done.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Train every member of a population. Call it again to go on: what is finished is not run again.
+
+    Exit code 3 if some members failed; they are tried again with the next call.
+    """
+    import zoo
+    from zoo.hub.lookup import open_hub
+    from zoo.sweeps.declaring import grid_of
+    from zoo.sweeps.standing import standing
+
+    if publish:  # a wrong one is known before hours of training
+        open_hub(publish)
+    made = zoo.sweep(
+        spec,
+        overrides or (),
+        grid=grid_of(grid or ()),
+        seeds=seeds,
+        engine=engine,
+        group=group,
+        fail_fast=fail_fast,
+        progress=not as_json(),
+    )
+    found = standing(made.folder)
+    revision = zoo.publish(made.checkpoint(), publish) if publish and not found.left else None
+    data = {**_data(found), "revision": revision and revision.commit}
+    notes = [f"{found.done} of {found.members} members are done; {len(found.failed)} failed."]
+    notes += [f"published as {revision}"] if revision else []
+    emit(data, *_failures(found.failed), *notes, f"sweep: {found.name}")
+    if found.left:
+        check_failed()
+
+
+def status(
+    name: Annotated[str | None, typer.Argument(help="A sweep, or the beginning of its name.")] = None,
+    json: Json = False,
+) -> None:
+    """How sweeps stand: done, running, failed, rate and estimate. Without a name, all of them."""
+    from zoo.sweeps.folder import SweepFolder, all_sweeps
+    from zoo.sweeps.live import duration, pace
+    from zoo.sweeps.standing import standing
+
+    folders = [SweepFolder.named(name)] if name else all_sweeps()
+    found = [standing(folder) for folder in folders]
+    columns = ("sweep", "members", "done", "running", "failed", "left", "driver", "rate", "estimate")
+    rows = [
+        (
+            each.name,
+            each.members,
+            each.done,
+            each.running,
+            len(each.failed),
+            each.left,
+            each.engine or "none",
+            pace(each.per_second),
+            None if each.seconds_left is None else duration(each.seconds_left),
+        )
+        for each in found
+    ]
+    shown = [table("", columns, rows)] if rows else ["there is no sweep yet; begin one with: zoo sweep SPEC"]
+    emit([_data(each) for each in found], *shown, *(_failures(found[0].failed) if name else []))
+
+
+def _data(found: Standing) -> dict[str, Any]:
+    return {**asdict(found), "left": found.left}
+
+
+def _failures(failed: Sequence[FailedMember]) -> list[Table]:
+    columns = ("member", "digest", "varied", "error", "message", "log")
+    rows = [
+        (
+            each.member,
+            each.digest[:12],
+            " ".join(f"{path}={value}" for path, value in each.varied.items()),
+            each.kind,
+            each.message,
+            each.log,
+        )
+        for each in failed
+    ]
+    return [table("failed", columns, rows)] if rows else []

@@ -1,0 +1,1 @@
+"""Populations through an engine: declared, run to the end whatever dies, looked at."""

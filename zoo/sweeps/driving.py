@@ -1,0 +1,145 @@
+"""The driver of a sweep: members that are not finished go through an engine until none is left."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from zoo.engine.base import Engine
+from zoo.engine.job import Failure, Job, Report
+from zoo.engine.running import Runner
+from zoo.errors import EngineError, RunLockedError
+from zoo.paths import home
+from zoo.placing import write_whole
+from zoo.specs.experiment import ExperimentSpec
+from zoo.sweeps import work
+from zoo.sweeps.folder import FailedMember, SweepFolder
+from zoo.training.run import Run
+
+AGAIN = 1.0
+"""Seconds until a member is looked at again that another process is training."""
+EVERY = 1.0
+"""Seconds between two writings of how the sweep stands."""
+
+
+class Driver:
+    """Trains the members of one sweep. What stands on disk is all that it knows when it begins."""
+
+    def __init__(self, folder: SweepFolder, experiment: ExperimentSpec, engine: Engine, group: int) -> None:
+        self.folder = folder
+        self.engine = engine
+        self.members: dict[str, tuple[int, ExperimentSpec]] = {}
+        """Digest → number and experiment; what is twice in the grid is one member."""
+        for number, member in enumerate(experiment.members()):
+            self.members.setdefault(member.digest(), (number, member))
+        self.experiment = experiment
+        self.failed: dict[str, FailedMember] = {}
+        todo = [digest for digest, (_, member) in self.members.items() if not Run.of(member).finished]
+        for digest in {failed.digest for failed in folder.failures()}.difference(todo):
+            folder.forget_failure(digest)
+        self.before = self.done = len(self.members) - len(todo)
+        self.started = time.monotonic()
+        self._written = -EVERY
+        self._members_of: dict[str, tuple[str, ...]] = {}
+        self._text = {digest: json.dumps(self.members[digest][1].plain()) for digest in todo}
+        self._home, self._sweep = str(home()), str(folder.path)
+        jobs = [self._job(todo[first : first + group]) for first in range(0, len(todo), group)]
+        self.runner = Runner(engine, jobs, self._halves, self._tick)
+
+    def run(self, fail_fast: bool = False) -> None:
+        """Train what is not finished. With ``fail_fast`` the first failure ends it.
+
+        Raises :class:`EngineError` where the engine as a whole fails; what is finished stays finished.
+        """
+        try:
+            for job, report in self.runner:
+                self._settle(job, report)
+                if fail_fast and self.failed:
+                    return
+        finally:
+            self._write(running=[])
+
+    # What it tells ----------------------------------------------------------------------------
+
+    def state(self, running: Sequence[str]) -> dict[str, Any]:
+        """How the sweep stands, as plain data."""
+        elapsed = time.monotonic() - self.started
+        trained = self.done - self.before
+        rate = trained / elapsed if trained else None
+        left = len(self.members) - self.done - len(self.failed)
+        return {
+            "engine": self.engine.name,
+            "workers": self.engine.workers,
+            "members": len(self.members),
+            "done": self.done,
+            "failed": len(self.failed),
+            "running": list(running),
+            "per_second": rate,
+            "seconds_left": left / rate if rate else None,
+        }
+
+    @property
+    def running(self) -> list[str]:
+        """Digests of the members that the engine has."""
+        return [digest for job in self.runner.running for digest in self._members_of[job.key]]
+
+    def _tick(self) -> None:
+        if time.monotonic() - self._written > EVERY:
+            self._write(self.running)
+
+    def _write(self, running: Sequence[str]) -> None:
+        self.folder.write_state(self.state([digest[:12] for digest in running]))
+        self._written = time.monotonic()
+
+    # Jobs -------------------------------------------------------------------------------------
+
+    def _job(self, digests: Sequence[str]) -> Job:
+        key = digests[0] + (f"+{len(digests) - 1}" if len(digests) > 1 else "")
+        log = self.folder.log(digests[0])
+        log.parent.mkdir(exist_ok=True)
+        arguments = (self._home, self._sweep, [self._text[digest] for digest in digests])
+        job = Job(key, work.train, arguments, str(log))
+        self._members_of[key] = tuple(digests)
+        return job
+
+    def _halves(self, job: Job) -> list[Job]:
+        digests = self._members_of[job.key]
+        middle = len(digests) // 2
+        return [self._job(half) for half in (digests[:middle], digests[middle:])] if middle else []
+
+    def _settle(self, job: Job, report: Report) -> None:
+        """Note what became of each member of a job."""
+        digests = self._members_of[job.key]
+        if report.failure and report.failure.kind == EngineError.__name__:
+            raise EngineError(report.failure.message)
+        outcomes: Iterable[Failure | None] = report.value or [report.failure] * len(digests)
+        for digest, failure in zip(digests, outcomes, strict=True):
+            if failure is None:
+                self.done += 1
+                self.folder.forget_failure(digest)
+            elif failure.kind == RunLockedError.__name__:
+                self.runner.add(self._job([digest]), AGAIN)
+            else:
+                self._keep(digest, failure, job, report)
+
+    def _keep(self, digest: str, failure: Failure, job: Job, report: Report) -> None:
+        number, _ = self.members[digest]
+        log = self.folder.log(self._members_of[job.key][0])
+        if report.output and not log.exists():  # the worker could not write it
+            write_whole(log, report.output)
+        row = FailedMember(
+            digest, number, varied(self.experiment, number), failure.kind, failure.message, str(log)
+        )
+        self.failed[digest] = row
+        self.folder.keep_failure(row)
+
+
+def varied(experiment: ExperimentSpec, number: int) -> dict[str, Any]:
+    """Dotted path → value: what sets a member of the population apart from the others."""
+    population = experiment.population
+    if population is None:
+        return {}
+    found = population.variation(number, experiment.train.seed)
+    return {path: value for path, value in found.items() if path != "train.seed" or population.members > 1}
