@@ -386,6 +386,13 @@ def test_a_token_in_place_of_a_name_is_not_repeated(text: str) -> None:
     assert SECRET not in redacted(f"GET {text}: Illegal header value b'Bearer {SECRET}'")
 
 
+@pytest.mark.parametrize("text", ["file:///etc//net", "s3://bucket//net", "memory:///net", "file:////net"])
+def test_an_address_with_an_empty_part_is_refused(text: str) -> None:
+    """It would be printed as the address of something else."""
+    with pytest.raises(UnknownNameError):
+        Reference.parse(text)
+
+
 def test_long_messages_of_others_are_looked_through_in_bounded_time() -> None:
     for text in ("x" * 10**6, "zoo_" * 10**5, "hf_" * 10**5, "http://" * 10**5, "bearer " * 10**5):
         assert redacted(text)

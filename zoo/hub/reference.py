@@ -69,8 +69,8 @@ class Reference:
     def _of_address(cls, text: str) -> Reference:
         if has_secret(text):
             raise UnknownNameError(
-                f"{brief(public(text), 100)} was given with a password or a token in it, which would be seen in "
-                "logs. Set HF_TOKEN or ZOO_TOKEN instead, and give the plain address."
+                f"{brief(public(text), 100)} was given with a password or a token in it, which would be seen "
+                "in logs. Set HF_TOKEN or ZOO_TOKEN instead, and give the plain address."
             )
         found = _ADDRESS.fullmatch(text)
         hub, name = _split_address(found["scheme"], found["place"]) if found else ("", "")
@@ -120,7 +120,7 @@ def _split_address(scheme: str, place: str) -> tuple[str, str]:
         )
     if scheme == "hf":
         return "hf://", place if len(parts) == 2 else ""
-    return (f"{scheme}://{'/'.join(parts[:-1])}", parts[-1]) if len(parts) > 1 else ("", "")
+    return (f"{scheme}://{'/'.join(parts[:-1])}", parts[-1]) if any(parts[-2:-1]) else ("", "")
 
 
 def _is_foreign(part: str) -> bool:
