@@ -403,6 +403,12 @@ def test_names_that_look_like_tokens_are_names() -> None:
     assert public("s3://bucket/zoo_of_recurrent_networks") == "s3://bucket/zoo_of_recurrent_networks"
 
 
+def test_patterns_of_folders_that_cannot_be_match_none() -> None:
+    for text in ("/etc/" + "[a]" * 200, "./*" + "a" * 300, "../" + "?" * 3000):
+        with pytest.raises(UnknownNameError):
+            expand(text)
+
+
 def test_folders_that_cannot_be_are_no_hubs() -> None:
     for text in ("./" + "a" * 300, "~nobody-of-this-name/hub", "x" * 5000):
         with pytest.raises(HubError):

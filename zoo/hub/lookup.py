@@ -135,7 +135,7 @@ def expand(pattern: str | Path | Reference) -> list[Reference]:
     text = str(pattern)
     if is_path(text):
         reference = Reference.parse(text)
-        if reference.path is not None and (reference.path / "record.json").is_file():
+        if reference.path is not None and os.path.isfile(reference.path / "record.json"):
             return _members(reference)
         paths = sorted(path for path in files.glob(text) if os.path.isfile(os.path.join(path, "record.json")))
         if not paths:
@@ -272,8 +272,8 @@ def _address(address: str, name: str | None = None) -> Hub:
     """The hub at an address. Raises :class:`HubError` for what is none."""
     if has_secret(address):
         raise HubError(
-            f"{brief(public(address), 100)} was given with a password or a token in it, which would be seen in "
-            "logs. Set HF_TOKEN or ZOO_TOKEN instead, and give the plain address."
+            f"{brief(public(address), 100)} was given with a password or a token in it, which would be seen "
+            "in logs. Set HF_TOKEN or ZOO_TOKEN instead, and give the plain address."
         )
     scheme, _, place = address.partition("://")
     owner = place.strip("/")
