@@ -67,3 +67,14 @@ def diverge() -> None:
 def stay(folder: str) -> None:
     note(folder, str(os.getpid()))
     time.sleep(600)
+
+
+def alone(folder: str) -> int:
+    """How many of these run in this process at one time."""
+    inside = Path(folder) / "inside"
+    with inside.open("a") as file:
+        file.write("x")
+    time.sleep(0.05)
+    count = inside.stat().st_size
+    inside.write_text("")
+    return count

@@ -32,7 +32,10 @@ def sweep(
         list[str] | None, typer.Option(help="path=one,two,three; every combination is trained.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds for each combination of the grid.")] = None,
-    engine: Annotated[str, typer.Option(help="Where members train: here, local, local:4.")] = "here",
+    engine: Annotated[
+        str,
+        typer.Option(help="here, local:4, dask://host:8786, slurm:workers=4,queue=short, or a YAML file."),
+    ] = "here",
     group: Annotated[int, typer.Option(min=1, help="Members that a worker gets at a time.")] = 1,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End at the first that fails.")] = False,
     publish: Annotated[

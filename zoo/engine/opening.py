@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 
 from zoo.engine.base import Engine
 from zoo.engine.local import Here, Local
 from zoo.errors import EngineError, brief
 
-FORMS = "here, local, local:4"
+FORMS = (
+    "here, local, local:4, dask://host:8786, slurm:workers=4,memory=2GB (or pbs, lsf, sge), or a YAML file"
+)
 MOST = 1024
 """Processes of this machine at most, so that a typo cannot stop it."""
+ADDRESS = re.compile(r"dask://((?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5})/?")
 
 
 def open_engine(engine: str | Engine) -> Engine:
     """The engine of a name; an engine itself is as it is.
 
-    Raises :class:`EngineError` for what is no engine, :class:`MissingDependencyError` where its library is
-    not installed.
+    Raises :class:`EngineError` and :class:`SpecError` for what is no engine, :class:`MissingDependencyError`
+    where its library is not installed.
     """
     if isinstance(engine, Engine):
         return engine
-    kind, _, rest = engine.partition(":") if isinstance(engine, str) else ("", "", "")
-    if engine == "here":
+    text = engine if isinstance(engine, str) else ""
+    kind, _, rest = text.partition(":")
+    if text == "here":
         return Here()
     if kind == "local":
-        return Local(_count(engine, rest) if rest or engine != kind else cpus())
+        return Local(_count(text, rest) if text != kind else cpus())
+    if match := ADDRESS.fullmatch(text):
+        from zoo.engine import cluster
+
+        return cluster.at(match[1])
+    from zoo.engine import queues
+
+    if kind in queues.KINDS or text.endswith((".yaml", ".yml")):
+        from zoo.engine import cluster
+
+        spec = queues.written(text) if kind in queues.KINDS else queues.read(Path(text))
+        return cluster.queued(text, spec)
     raise EngineError(f"there is no engine {brief(engine)}; it is one of: {FORMS}.")
 
 

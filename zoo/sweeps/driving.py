@@ -20,6 +20,8 @@ from zoo.training.run import Run
 
 AGAIN = 1.0
 """Seconds until a member is looked at again that another process is training."""
+VISIBLE = 20.0
+"""Seconds in which a file system shows on one machine what was written on another."""
 EVERY = 1.0
 """Seconds between two writings of how the sweep stands."""
 
@@ -117,12 +119,24 @@ class Driver:
         outcomes: Iterable[Failure | None] = report.value or [report.failure] * len(digests)
         for digest, failure in zip(digests, outcomes, strict=True):
             if failure is None:
+                self._see(digest)
                 self.done += 1
                 self.folder.forget_failure(digest)
             elif failure.kind == RunLockedError.__name__:
                 self.runner.add(self._job([digest]), AGAIN)
             else:
                 self._keep(digest, failure, job, report)
+
+    def _see(self, digest: str) -> None:
+        """Raises :class:`EngineError` where the driver does not see what a worker has finished."""
+        run, end = Run.of(self.members[digest][1]), time.monotonic() + VISIBLE
+        while not run.finished:
+            if time.monotonic() > end:
+                raise EngineError(
+                    f"a worker has finished {run.folder}, and the driver does not see it. "
+                    "Set ZOO_HOME to a folder that driver and workers share, and call again."
+                )
+            time.sleep(0.2)
 
     def _keep(self, digest: str, failure: Failure, job: Job, report: Report) -> None:
         number, _ = self.members[digest]

@@ -72,7 +72,8 @@ def sweep(
         overrides: ``"dotted.path=value"``.
         grid: Dotted path → values, beside those of the spec's own population.
         seeds: Seeds for each combination of the grid, instead of the spec's own number.
-        engine: ``here``, ``local``, ``local:4``, or an engine that is open, which stays open.
+        engine: Where members train: ``here``, ``local:4``, ``dask://host:8786``, ``slurm:workers=4``, a YAML
+            file, or an engine that is open, which stays open.
         group: Members that a worker gets at a time.
         fail_fast: End at the first member that fails.
         progress: A live table on standard error, where that is a terminal.
