@@ -1,4 +1,4 @@
-"""Hubs: what a name costs beyond a path, and many checkpoints over HTTP against one download of the same bytes.
+"""Hubs: what a name costs beyond a path, and many checkpoints over HTTP against one download of their bytes.
 
 Run from a checkout: ``python benchmarks/hub.py [load] [pull]``. The hub is ``zoo serve`` in a process of its
 own on this machine, the client the real one. Prints Markdown tables.
@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from timing import Ratio, report, side_by_side
+
 os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 HOME = tempfile.TemporaryDirectory(prefix="zoo-benchmark-")
-os.environ |= {"ZOO_HOME": f"{HOME.name}/zoo", "HF_HOME": f"{HOME.name}/hf"}
-
-from timing import Ratio, report, side_by_side
+os.environ |= {"ZOO_HOME": f"{HOME.name}/zoo", "HF_HOME": f"{HOME.name}/hf"}  # before either is read
 
 MANY = 500
 
@@ -47,20 +47,26 @@ def many(root: Path) -> None:
             experiment=spec.digest(),
         )  # fmt: skip
         files = {
-            "spec.json": shown.read("spec.json") if spec is shown.experiment else spec.model_dump_json().encode(),
+            "spec.json": shown.read("spec.json")
+            if spec is shown.experiment
+            else spec.model_dump_json().encode(),
             "model.safetensors": safetensors_bytes(network.model.state_dict()),
             "golden.safetensors": safetensors_bytes(golden_outputs([network], 4)),
         }
         folder = CheckpointFolder(write(root.parent / "made" / f"net-{number}", record, files))
         hub.publish(folder, f"lab/net-{number}")
-        whole |= {f"net-{number}/{file}": data for file, data in hub.fetch(f"lab/net-{number}").contents().items()}
+        whole |= {
+            f"net-{number}/{file}": data for file, data in hub.fetch(f"lab/net-{number}").contents().items()
+        }
     import hashlib
 
     digests = {file: hashlib.sha256(data).hexdigest() for file, data in whole.items()}
     repository = Repository(root, "lab/whole")
     with repository.locked():
         repository.store(commit_of(digests), whole, digests, ("main",))
-    print(f"{MANY} checkpoints, {len(whole)} files, {sum(map(len, whole.values())) / 1e6:.1f} MB\n", flush=True)
+    print(
+        f"{MANY} checkpoints, {len(whole)} files, {sum(map(len, whole.values())) / 1e6:.1f} MB\n", flush=True
+    )
     torch.set_num_threads(1)
 
 

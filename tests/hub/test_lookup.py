@@ -239,9 +239,7 @@ def test_an_installed_registry_is_read_only(make: Make, tmp_path: Path) -> None:
 def test_offline_says_what_would_fetch_it(monkeypatch: pytest.MonkeyPatch, variable: str, name: str) -> None:
     for each in ("ZOO_OFFLINE", "HF_HUB_OFFLINE"):
         monkeypatch.setenv(each, str(int(each == variable)))
-    with pytest.raises(
-        OfflineError, match=rf"{variable} switches the network off.*zoo pull \S+lab/tiny"
-    ):
+    with pytest.raises(OfflineError, match=rf"{variable} switches the network off.*zoo pull \S+lab/tiny"):
         fetch(name)
 
 

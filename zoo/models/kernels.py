@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CACHE = 2**18
-"""Numbers of a step of several networks that are worked on together, so that they stay in the cache."""
+CACHE = 2**19
+"""Numbers in the states of networks that are worked on together, so that they stay in the cache."""
 
 
 class ElmanPass(torch.autograd.Function):
@@ -113,7 +113,7 @@ def _tanh(drive: Tensor, weight: Tensor, states: Tensor) -> None:
 
 def _parts(states: Tensor) -> list[slice]:
     """Of the networks in ``[network, time, batch, hidden]``, those that are worked on together."""
-    most = max(1, CACHE // max(1, states[0, 0].numel() + states.shape[3] ** 2))
+    most = max(1, CACHE // max(1, states[0].numel()))
     return [slice(start, start + most) for start in range(0, len(states), most)]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 
 from zoo.errors import AnalysisError, SpecError
 from zoo.specs.families import TaskSpec
+from zoo.tasks.streams import Streams
 
 MAX_NUMBERS = 2**30
 """Of the inputs of a batch, or of its outputs."""
@@ -37,6 +39,13 @@ class Batch:
         """Some of the examples."""
         kept = {name: getattr(self, name)[rows] for name in ("x", "y", "mask", "example_id")}
         return replace(self, **kept, latents={name: value[rows] for name, value in self.latents.items()})
+
+    def joined(self, all: Sequence[Batch], join: Callable[[Sequence[Tensor]], Tensor]) -> Batch:
+        """A batch whose tensors are joined from those of all."""
+        kept = {n: join([getattr(each, n) for each in all]) for n in ("x", "y", "mask", "example_id")}
+        return replace(
+            self, **kept, latents={n: join([each.latents[n] for each in all]) for n in self.latents}
+        )
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Batch:
         """On a device, with floating-point tensors of a type."""
@@ -65,6 +74,11 @@ def _check_size(spec: TaskSpec, examples: int) -> None:
 
 class Task(ABC):
     """Base of all tasks, built from its spec. A new task gives ``draw``; and an ``oracle`` if it can."""
+
+    independent: ClassVar[bool] = False
+    """Whether each example is drawn without regard to the others and to how many there are, by
+    ``torch.rand``, ``randn`` and ``randint`` with examples on the first axis: then several batches are drawn
+    in one go."""
 
     def __init__(self, spec: TaskSpec) -> None:
         self.spec = spec
@@ -105,7 +119,26 @@ class Task(ABC):
         """
         spec = self.spec.for_split(split)
         _check_size(spec, examples)
-        generator = torch.Generator(device).manual_seed(derive_seed("batch", split, seed, step))
+        generator = torch.Generator(device).manual_seed(_batch_seed(split, seed, step))
         batch = self.draw(spec, examples, generator)
         ids = torch.arange(step * examples, (step + 1) * examples, device=generator.device)
         return replace(batch, example_id=ids)
+
+    def batches(
+        self, split: str, seeds: Sequence[int], step: int, examples: int, device: torch.device | str = "cpu"
+    ) -> Batch:
+        """What :meth:`batch` gives for each seed, ``[seed, example, …]``."""
+        if not self.independent:
+            drawn = [self.batch(split, seed, step, examples, device) for seed in seeds]
+            return drawn[0].joined(drawn, lambda values: torch.stack(list(values)))
+        spec = self.spec.for_split(split)
+        _check_size(spec, examples * len(seeds))
+        with Streams([_batch_seed(split, seed, step) for seed in seeds], device) as streams:
+            whole = self.draw(spec, examples * len(seeds), streams)
+        ids = torch.arange(step * examples, (step + 1) * examples, device=whole.x.device).repeat(len(seeds))
+        whole = replace(whole, example_id=ids)
+        return whole.joined([whole], lambda values: values[0].unflatten(0, (len(seeds), examples)))
+
+
+def _batch_seed(split: str, seed: int, step: int) -> int:
+    return derive_seed("batch", split, seed, step)

@@ -51,6 +51,7 @@ class Reach(Task):
     Latents, each ``[example, time, 2]``: ``position``, ``velocity`` and ``force`` (per mass) of the mass.
     """
 
+    independent = True
     spec: ReachSpec
 
     def draw(self, spec: ReachSpec, examples: int, generator: torch.Generator) -> Batch:  # type: ignore[override]

@@ -14,6 +14,7 @@ from zoo.tasks.base import Batch, Task
 class Sine(Task):
     """Emit the sine wave whose frequency a constant input selects (Sussillo & Barak 2013)."""
 
+    independent = True
     spec: SineSpec
 
     def draw(self, spec: SineSpec, examples: int, generator: torch.Generator) -> Batch:  # type: ignore[override]

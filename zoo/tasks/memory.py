@@ -12,6 +12,7 @@ from zoo.tasks.base import Batch, Task
 class FlipFlop(Task):
     """Hold the sign of the last pulse on each channel (Sussillo & Barak 2013)."""
 
+    independent = True
     spec: FlipFlopSpec
 
     def draw(self, spec: FlipFlopSpec, examples: int, generator: torch.Generator) -> Batch:  # type: ignore[override]

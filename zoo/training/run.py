@@ -128,28 +128,12 @@ class Run:
         torch.manual_seed(derive_seed("noise", spec.seed))
         label = f"{self.experiment.name} seed {spec.seed}"
         trainer = lightning(spec, self.folder, recorder, learner, data, label if progress else None)
-        result = self.outcome(log, network.batches_seen, evaluate(network), recorder.elapsed, learner.device)
+        facts = origin(learner.device)
+        result = outcome(log, network.batches_seen, evaluate(network), recorder.elapsed, facts)
         if trainer.is_global_zero:
             write_whole(self.folder / RESULT, json.dumps(result).encode())
             (self.folder / STATE).unlink(missing_ok=True)
         return result
-
-    def outcome(
-        self, log: Log, steps: int, metrics: dict[str, float | None], seconds: float, device: torch.device
-    ) -> dict[str, Any]:
-        """What is known of the run when it has ended."""
-        from zoo.training.provenance import code_version, environment
-
-        return {
-            "steps": steps,
-            "stopped": log.stopped,
-            "metrics": metrics,
-            "curve": log.curve,
-            "kept": log.kept,
-            "wall_time": seconds,
-            "code": code_version().plain(),
-            "environment": environment(device).plain(),
-        }
 
     @property
     def is_helper(self) -> bool:
@@ -158,6 +142,21 @@ class Run:
             return False
         ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
         return next((rank for rank in ranks if rank is not None), "0") != "0"
+
+
+def outcome(
+    log: Log, steps: int, metrics: dict[str, float | None], seconds: float, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """What is known of a run when it has ended."""
+    kept = {"curve": log.curve, "kept": log.kept, "wall_time": seconds}
+    return {"steps": steps, "stopped": log.stopped, "metrics": metrics, **kept, **facts}
+
+
+def origin(device: torch.device) -> dict[str, Any]:
+    """The code that trains here, and what it runs on."""
+    from zoo.training.provenance import code_version, environment
+
+    return {"code": code_version().plain(), "environment": environment(device).plain()}
 
 
 def lightning(

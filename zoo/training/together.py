@@ -32,7 +32,7 @@ from zoo.specs.experiment import ExperimentSpec
 from zoo.tasks.base import Batch, derive_seed
 from zoo.training.data import BatchNumbers
 from zoo.training.recorder import Log, Recorder, Subject
-from zoo.training.run import RESULT, STATE, Run, lightning, quiet_lightning, threads
+from zoo.training.run import RESULT, STATE, Run, lightning, origin, outcome, quiet_lightning, threads
 
 FREE = ("train.seed", "model.init", "learner.optimizer.lr", "learner.optimizer.weight_decay")
 """In what members of a group may differ."""
@@ -129,11 +129,11 @@ def _fit_locked(runs: Sequence[Run], progress: bool) -> None:
     recorder = Recorder(logs, group, folder)
     label = f"{runs[0].experiment.name}, {len(runs)} members"
     lightning(spec, folder, recorder, group, GroupData(group), label if progress else None)
+    facts = origin(group.device)
     for run, log in zip(runs, logs, strict=True):
         if log.ended is not None:
-            metrics = _evaluate(run, log.ended)
-            outcome = run.outcome(log, log.ended, metrics, recorder.elapsed / len(runs), group.device)
-            write_whole(run.folder / RESULT, json.dumps(outcome).encode())
+            result = outcome(log, log.ended, _evaluate(run, log.ended), recorder.elapsed / len(runs), facts)
+            write_whole(run.folder / RESULT, json.dumps(result).encode())
     failed = [(run, log.failed) for run, log in zip(runs, logs, strict=True) if log.failed is not None]
     if failed:
         raise GroupDivergedError(failed)
@@ -218,14 +218,10 @@ class Together(L.LightningModule):
 
     def batch(self, number: int) -> Batch:
         """The batch of each member, ``[member, example, …]``."""
-        like = self.stack.like
-        drawn = []
-        for network, experiment in zip(self.networks, self.experiments, strict=True):
-            train = experiment.train
-            drawn.append(network.task.batch("train", train.seed, number, train.batch_size, like.device))
-        parts = {name: torch.stack([getattr(one, name) for one in drawn]) for name in ("x", "y", "mask")}
-        ids = torch.stack([one.example_id for one in drawn])
-        return Batch(**parts, example_id=ids, latents={}).to(like.device, like.dtype)
+        like, train = self.stack.like, self.experiments[0].train
+        seeds = [experiment.train.seed for experiment in self.experiments]
+        drawn = self.network.task.batches("train", seeds, number, train.batch_size, like.device)
+        return drawn.to(like.device, like.dtype)
 
     def _noises(self, batch: Batch) -> Tensor | None:
         """Noise that each member asks for, from a stream of its own."""
