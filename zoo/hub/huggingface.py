@@ -25,7 +25,6 @@ from zoo.errors import (
     HubError,
     OfflineError,
     UnknownNameError,
-    UnknownRevisionError,
     ZooError,
     ZooWarning,
     brief,
@@ -35,12 +34,12 @@ from zoo.hub.base import MAIN, Revision, check_tag
 from zoo.hub.card import render
 from zoo.hub.card_check import check_card
 from zoo.hub.download import ATTEMPTS, addresses, download, pause
+from zoo.hub.failures import Attempt, UnreachableError, explained
 from zoo.hub.front_matter import LIBRARY
-from zoo.hub.network import offline, public, redacted
+from zoo.hub.network import offline, public
 from zoo.hub.reference import REVISION, check_revision, is_foreign
 from zoo.hub.repository import COMMIT, Repository
 from zoo.placing import staging, write_whole
-from zoo.registry import suggest
 from zoo.specs.record import FileEntry
 
 if TYPE_CHECKING:
@@ -438,72 +437,23 @@ class HuggingFaceHub:
         except ZooError:
             raise
         except Exception as problem:
-            raise self._explained(problem, what, name, revision) from problem
+            raise explained(problem, self._attempt(problem, what, name, revision)) from problem
 
-    def _explained(self, problem: Exception, what: str, name: str, revision: str) -> Exception:
-        from httpx2 import ConnectError, HTTPError, InvalidURL, TransportError
-        from huggingface_hub import errors
+    def _attempt(self, problem: Exception, what: str, name: str, revision: str) -> Attempt:
+        from huggingface_hub.errors import RevisionNotFoundError
 
         where, id = public(self.endpoint or self.api.endpoint), self._spelled(name) if name else ""
-        doing = f"cannot {what} {id}".rstrip() + f" on {where}"
-        status = getattr(getattr(problem, "response", None), "status_code", 0)
-        if isinstance(problem, errors.GatedRepoError):
-            return HubError(
-                f"{doing}: its owner gives access on request. Ask for it at {where}/{self._id(name)}."
-            )
-        if isinstance(problem, errors.RepositoryNotFoundError) and status != 401:
-            return UnknownNameError(
-                f"there is no {id} that this token may see. Check the name; for a private one, "
-                f"{self._login()}"
-            )
-        if isinstance(problem, errors.RevisionNotFoundError):
-            known: list[str] = []
+        tags: list[str] = []
+        if isinstance(problem, RevisionNotFoundError):
             with suppress(ZooError):
-                known = sorted(self.tags(name))
-            return UnknownRevisionError(
-                f"{id} has no revision {revision!r}.{suggest(revision, known)} "
-                f"It has: {', '.join([MAIN, *known][:20])}, or give a commit."
-            )
-        if isinstance(problem, errors.HFValidationError):
-            return UnknownNameError(f"{id} cannot be the name of a repository: {redacted(str(problem))}")
-        if status in (401, 403) or isinstance(problem, errors.LocalTokenNotFoundError):
-            reason = "no token, or one that is not valid" if status != 403 else "this token may not do that"
-            return HubError(f"{doing}: {reason}. To write there, {self._login()}")
-        if status == 412 or status == 409:
-            return HubError(
-                f"{doing}: somebody else has published in the meantime. Look at what is there with "
-                f"'zoo show {id}', and publish again. Nothing was changed."
-            )
-        if status == 413:
-            return HubError(f"{doing}: it is larger than this hub takes.")
-        if isinstance(problem, errors.OfflineModeIsEnabled):
-            return OfflineError(f"{doing}: HF_HUB_OFFLINE switches the network off. Unset it, and try again.")
-        if status == 429 or status >= 500:
-            wait = pause(getattr(problem, "response", None), 0)
-            return UnreachableError(
-                f"{doing}: it answers {status} ({_said(problem)}). Try again later.", wait
-            )
-        if not status and isinstance(problem, (HTTPError, OSError, InvalidURL)):
-            cut = isinstance(problem, TransportError) and not isinstance(problem, ConnectError)
-            return UnreachableError(
-                f"{doing}: {_said(problem)}. Check the address and the network, and try again; what has been "
-                "fetched is kept.",
-                0.0 if cut else None,
-            )
-        return HubError(f"{doing}: {_said(problem)}.")
+                tags = sorted(self.tags(name))
+        doing = f"cannot {what} {id}".rstrip() + f" on {where}"
+        return Attempt(doing, id, f"{where}/{self._id(name)}", revision, self._login(), tuple(tags))
 
     def _login(self) -> str:
         if self.endpoint is None:
             return "log in with 'hf auth login', or set HF_TOKEN."
         return f"ask whoever runs that hub for a token, and set {TOKEN}."
-
-
-class UnreachableError(HubError):
-    """A hub does not answer. ``pause`` are the seconds after which it might; none, if it hardly will."""
-
-    def __init__(self, message: str, pause: float | None = None) -> None:
-        super().__init__(message)
-        self.pause = pause
 
 
 def by_hand(card: str) -> str:
@@ -513,10 +463,6 @@ def by_hand(card: str) -> str:
     body = re.sub(r"\A---\r?\n.*?^---[ \t]*$", "", card, count=1, flags=re.DOTALL | re.MULTILINE)
     before, found, rest = body.partition(BEGIN)
     return (before + rest.partition(END)[2] if found else body).strip()
-
-
-def _said(problem: Exception) -> str:
-    return redacted(f"{type(problem).__name__}: {problem}")[:300].rstrip(".")
 
 
 def _cached(repository: Repository, revision: str) -> str | None:
