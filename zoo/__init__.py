@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoo.importing.adopt import adopt as adopt
     from zoo.specs.loading import load as spec  # noqa: F401
     from zoo.studies.reproduce import reproduce as reproduce
+    from zoo.sweeps.results import results as results
     from zoo.sweeps.sweep import sweep as sweep
     from zoo.training.train import train as train
 
@@ -27,6 +28,7 @@ _VERBS = {
     "load": "zoo.hub.load",
     "train": "zoo.training.train",
     "sweep": "zoo.sweeps.sweep",
+    "results": "zoo.sweeps.results",
     "adopt": "zoo.importing.adopt",
     "publish": "zoo.hub.publish",
     "pull": "zoo.hub.publish",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,6 +42,13 @@ def sweep(
     publish: Annotated[
         str | None, typer.Option(help="Publish the population to this hub when all are done.")
     ] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Table to write: .csv or .parquet; a row a member and metric.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Figure to write: .png, .svg or .pdf; learning curves and grid.")
+    ] = None,
+    metric: Annotated[str, typer.Option(help="What the figure shows over the grid.")] = "test/loss",
     json: Json = False,
 ) -> None:
     """Train every member of a population. Call it again to go on: what is finished is not run again.
@@ -50,10 +58,13 @@ def sweep(
     import zoo
     from zoo.hub.lookup import open_hub
     from zoo.sweeps.declaring import grid_of
+    from zoo.sweeps.results import check_suffix, write_results
     from zoo.sweeps.standing import standing
 
     if publish:  # a wrong one is known before hours of training
         open_hub(publish)
+    if results:
+        check_suffix(results)
     made = zoo.sweep(
         spec,
         overrides or (),
@@ -69,6 +80,12 @@ def sweep(
     data = {**_data(found), "revision": revision and revision.commit}
     notes = [f"{found.done} of {found.members} members are done; {len(found.failed)} failed."]
     notes += [f"published as {revision}"] if revision else []
+    if results and found.done:
+        notes.append(f"wrote {write_results(made.experiment, results)}")
+    if plot and found.done:
+        from zoo.sweeps.figures import sweep_figure
+
+        notes.append(f"wrote {sweep_figure(made.experiment, plot, metric)}")
     emit(data, *_failures(found.failed), *notes, f"sweep: {found.name}")
     if found.left:
         check_failed()

@@ -24,6 +24,7 @@ LIBRARIES = {
     "track": ("tensorboardX",),
     "serve": ("starlette", "uvicorn"),
     "data": ("h5py",),
+    "tables": ("pandas", "pyarrow"),
     "dist": ("loky", "distributed", "dask-jobqueue"),
 }
 HUGGING_FACE = ("HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN", "HF_TOKEN_PATH")

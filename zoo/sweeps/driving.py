@@ -47,6 +47,7 @@ class Driver:
         self._members_of: dict[str, tuple[str, ...]] = {}
         self._text = {digest: json.dumps(self.members[digest][1].plain()) for digest in todo}
         self._home, self._sweep = str(home()), str(folder.path)
+        folder.log("").parent.mkdir(exist_ok=True)
         jobs = [self._job(todo[first : first + group]) for first in range(0, len(todo), group)]
         self.runner = Runner(engine, jobs, self._halves, self._tick)
 
@@ -100,7 +101,6 @@ class Driver:
     def _job(self, digests: Sequence[str]) -> Job:
         key = digests[0] + (f"+{len(digests) - 1}" if len(digests) > 1 else "")
         log = self.folder.log(digests[0])
-        log.parent.mkdir(exist_ok=True)
         arguments = (self._home, self._sweep, [self._text[digest] for digest in digests])
         job = Job(key, work.train, arguments, str(log))
         self._members_of[key] = tuple(digests)
@@ -151,9 +151,9 @@ class Driver:
 
 
 def varied(experiment: ExperimentSpec, number: int) -> dict[str, Any]:
-    """Dotted path → value: what sets a member of the population apart from the others."""
+    """Dotted path → value, by path: what sets a member of the population apart from the others."""
     population = experiment.population
     if population is None:
         return {}
-    found = population.variation(number, experiment.train.seed)
-    return {path: value for path, value in found.items() if path != "train.seed" or population.members > 1}
+    found = sorted(population.variation(number, experiment.train.seed).items())
+    return {path: value for path, value in found if path != "train.seed" or population.members > 1}
