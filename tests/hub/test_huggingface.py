@@ -78,6 +78,7 @@ def test_what_is_published_is_fetched(hub: HuggingFaceHub, make: Make) -> None:
         assert fetch(spelled).contents().keys() == made.contents().keys() | {"README.md"}
     assert hub.resolve("tiny") == hub.resolve("tiny", "v1") == hub.resolve("tiny", revision.commit)
     assert hub.names() == ["tiny"]
+    assert [each["name"] for each in hub.search("in")] == [f"{hub.where}/tiny"]
     assert hub.tags("tiny") == {"v1": revision.commit}
     assert hub.revisions("tiny")[0] == revision
 

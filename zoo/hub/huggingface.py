@@ -103,7 +103,7 @@ class HuggingFaceHub:
             )
             return [
                 {
-                    "name": f"{HF if self.endpoint is None else self.where + '/'}{model.id}",
+                    "name": self._spelled(model.id),
                     "tags": [tag for tag in model.tags or () if ":" not in tag and tag != LIBRARY],
                     "private": bool(model.private),
                     "changed": model.last_modified.date().isoformat() if model.last_modified else "",
