@@ -43,6 +43,7 @@ def test_jobs_survive_a_worker_that_dies_and_one_that_is_cancelled(
             found[job.key] = report
             if len(found) == 20:
                 subprocess.run(["scancel", queue()[0]], check=True)
+        wait_for(lambda: engine.workers == 2)  # there is a new one for the one that was cancelled
     assert {key: report.value for key, report in found.items()} == {str(k): k * k for k in (*range(40), 99)}
     assert len({report.worker for report in found.values()}) >= 3, "the one that died was another afterwards"
     wait_for(lambda: not queue())

@@ -29,12 +29,15 @@ class Cluster(Engine):
 
     retries = 0  # the scheduler itself gives a job to three more workers
 
-    def __init__(self, name: str, connect: Callable[[], Any]) -> None:
+    def __init__(
+        self, name: str, connect: Callable[[], Any], mend: Callable[[Any], None] = lambda client: None
+    ) -> None:
         from zoo.analysis.extras import need
 
         self._distributed = need("distributed", "dist", f"The engine {name!r}")
         self.name = name
         self._connect = connect
+        self._mend = mend
         self._client: Any = None
         self._counted = (0.0, 0)
         """When the workers were last counted, and how many there were."""
@@ -55,6 +58,7 @@ class Cluster(Engine):
         if time.monotonic() - when > 1.0 and self._answers:
             try:
                 count = len(self._client.nthreads())
+                self._mend(self._client)
             except (OSError, CancelledError):  # it goes just now
                 count = 0
             self._counted = time.monotonic(), count
@@ -138,4 +142,5 @@ def queued(name: str, spec: QueueSpec) -> Cluster:
                 f"no workers can be had from {name}: {problem}. Call from a machine that may submit jobs."
             ) from problem
 
-    return Cluster(name, connect)
+    # Dask gives up a worker that was gone for a while, for example at the end of its walltime.
+    return Cluster(name, connect, lambda client: client.cluster.scale(jobs=spec.workers))
