@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CACHE = 2**19
-"""Numbers in the states of networks that are worked on together, so that they stay in the cache."""
+CACHE = 2**16
+"""Numbers in the states and weights of the networks that are worked on together, which stay in the cache."""
 
 
 class ElmanPass(torch.autograd.Function):
@@ -56,19 +56,19 @@ class ElmanPass(torch.autograd.Function):
             value.expand(info.batch_size, *value.shape) if dim is None else value.movedim(dim, 0)
             for value, dim in zip((drive, weight), in_dims, strict=False)
         )
-        return ElmanPasses.apply(one, other, relu), 0
+        return ElmanPasses.apply(one.transpose(0, 1), other, relu), 1
 
 
 class ElmanPasses(torch.autograd.Function):
-    """The same for several networks: drives ``[network, time, batch, hidden]``, weights ``[network, hidden,
+    """The same for several networks: drives ``[time, network, batch, hidden]``, weights ``[network, hidden,
     hidden]``."""
 
     @staticmethod
     def forward(ctx: Any, drive: Tensor, weight: Tensor, relu: bool) -> Tensor:
-        """States ``[network, time, batch, hidden]`` from zero."""
+        """States ``[time, network, batch, hidden]`` from zero."""
         states = torch.empty_like(drive, memory_format=torch.contiguous_format)
         for part in _parts(drive):
-            (_relu if relu else _tanh)(drive[part], weight[part], states[part])
+            (_relu if relu else _tanh)(drive[:, part], weight[part], states[:, part])
         ctx.save_for_backward(states, weight)
         ctx.relu = relu
         return states
@@ -77,44 +77,44 @@ class ElmanPasses(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         states, weight = ctx.saved_tensors
-        delta, weights = torch.empty_like(states), torch.empty_like(weight)
+        delta, weights = torch.empty_like(states), torch.zeros_like(weight)
         for part in _parts(states):
-            h, d = states[part], delta[part]
+            h, d, w, total = states[:, part], delta[:, part], weight[part], weights[part]
             slope = (h > 0).to(h.dtype) if ctx.relu else torch.addcmul(_one(h), h, h, value=-1)
-            torch.mul(grad[part], slope, out=d)
-            for t in range(h.shape[1] - 2, -1, -1):
-                d[:, t].addcmul_(torch.bmm(d[:, t + 1], weight[part]), slope[:, t])
-            torch.bmm(d[:, 1:].flatten(1, 2).mT, h[:, :-1].flatten(1, 2), out=weights[part])
+            torch.mul(grad[:, part], slope, out=d)
+            for t in range(len(h) - 2, -1, -1):
+                d[t].addcmul_(torch.bmm(d[t + 1], w), slope[t])
+                total.baddbmm_(d[t + 1].mT, h[t])
         return delta, weights, None
 
 
 def _relu(drive: Tensor, weight: Tensor, states: Tensor) -> None:
     recurrent = weight.mT.contiguous()
-    h = torch.clamp_min(drive[:, 0], 0, out=states[:, 0])
-    for t in range(1, drive.shape[1]):
-        h = torch.baddbmm(drive[:, t], h, recurrent, out=states[:, t]).clamp_min_(0)
+    h = torch.clamp_min(drive[0], 0, out=states[0])
+    for t in range(1, len(drive)):
+        h = torch.baddbmm(drive[t], h, recurrent, out=states[t]).clamp_min_(0)
 
 
 def _tanh(drive: Tensor, weight: Tensor, states: Tensor) -> None:
     """By s = (1 + tanh) / 2, a sigmoid, for which torch has a kernel five times as fast."""
     if drive.dtype != torch.float32:
         recurrent = weight.mT.contiguous()
-        h = torch.tanh(drive[:, 0], out=states[:, 0])
-        for t in range(1, drive.shape[1]):
-            h = torch.baddbmm(drive[:, t], h, recurrent, out=states[:, t]).tanh_()
+        h = torch.tanh(drive[0], out=states[0])
+        for t in range(1, len(drive)):
+            h = torch.baddbmm(drive[t], h, recurrent, out=states[t]).tanh_()
         return
     torch.mul(drive, 2, out=states)
-    states[:, 1:] -= 2 * weight.sum(2)[:, None, None]
-    recurrent, s = (4 * weight).mT.contiguous(), states[:, 0].sigmoid_()
-    for t in range(1, drive.shape[1]):
-        s = states[:, t].baddbmm_(s, recurrent).sigmoid_()
+    states[1:] -= 2 * weight.sum(2)[:, None]
+    recurrent, s = (4 * weight).mT.contiguous(), states[0].sigmoid_()
+    for t in range(1, len(drive)):
+        s = states[t].baddbmm_(s, recurrent).sigmoid_()
     states.mul_(2).sub_(1)
 
 
 def _parts(states: Tensor) -> list[slice]:
-    """Of the networks in ``[network, time, batch, hidden]``, those that are worked on together."""
-    most = max(1, CACHE // max(1, states[0].numel()))
-    return [slice(start, start + most) for start in range(0, len(states), most)]
+    """Of the networks in ``[time, network, batch, hidden]``, those that are worked on together."""
+    most = max(1, CACHE // (states[0, 0].numel() + states.shape[3] ** 2))
+    return [slice(start, start + most) for start in range(0, states.shape[1], most)]
 
 
 def _one(like: Tensor) -> Tensor:

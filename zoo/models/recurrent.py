@@ -93,7 +93,10 @@ class Elman(Recurrent):
         if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
             return self.cell(x)[0]  # torch's own kernels are the faster ones there
         weight_in, weight, bias_in, bias = self.weights
-        drive = F.linear(x.transpose(0, 1), weight_in, bias_in + bias)
+        if self.fused:
+            drive = F.linear(x.transpose(0, 1), weight_in, bias_in + bias)
+        else:  # several networks side by side, whose inputs need not be copied then
+            drive = F.linear(x, weight_in, bias_in + bias).transpose(0, 1)
         states: Tensor = ElmanPass.apply(drive, weight, self.spec.nonlinearity == "relu")
         return states.transpose(0, 1)
 

@@ -16,6 +16,8 @@ from zoo.errors import AnalysisError, SpecError
 from zoo.specs.families import TaskSpec
 from zoo.tasks.streams import Streams
 
+CACHE = 2**16
+"""Numbers of a batch that are drawn at a time where several are: a processor works best on what it holds."""
 MAX_NUMBERS = 2**30
 """Of the inputs of a batch, or of its outputs."""
 
@@ -131,13 +133,17 @@ class Task(ABC):
         if not self.independent:
             drawn = [self.batch(split, seed, step, examples, device) for seed in seeds]
             return drawn[0].joined(drawn, lambda values: torch.stack(list(values)))
-        spec = self.spec.for_split(split)
+        spec, every = self.spec.for_split(split), [_batch_seed(split, seed, step) for seed in seeds]
         _check_size(spec, examples * len(seeds))
-        with Streams([_batch_seed(split, seed, step) for seed in seeds], device) as streams:
-            whole = self.draw(spec, examples * len(seeds), streams)
-        ids = torch.arange(step * examples, (step + 1) * examples, device=whole.x.device).repeat(len(seeds))
-        whole = replace(whole, example_id=ids)
-        return whole.joined([whole], lambda values: values[0].unflatten(0, (len(seeds), examples)))
+        numbers = examples * getattr(spec, "steps", 1) * max(spec.inputs, spec.outputs)
+        most = max(1, CACHE // numbers)
+        drawn = []
+        for start in range(0, len(every), most):
+            with Streams(every[start : start + most], device) as streams:
+                drawn.append(self.draw(spec, examples * len(streams.generators), streams))
+        ids = torch.arange(step * examples, (step + 1) * examples, device=streams.device)
+        whole = drawn[0].joined(drawn, lambda values: torch.cat(list(values)).unflatten(0, (-1, examples)))
+        return replace(whole, example_id=ids.expand(len(seeds), -1))
 
 
 def _batch_seed(split: str, seed: int, step: int) -> int:
