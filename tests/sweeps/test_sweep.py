@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -109,18 +110,24 @@ def start(spec: ExperimentSpec, engine: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", DRIVES, json.dumps(spec.plain()), engine])
 
 
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    """Until something holds, while the process lives."""
+    while not condition():
+        assert process.poll() is None
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("engine", ["here", pytest.param("local:2", marks=pytest.mark.slow)])
 def test_killed_for_real_it_goes_on(engine: str) -> None:
     """kill -9 of the driver in the middle: what was finished stays, what was begun goes on."""
-    train = {"steps": 60, "batch_size": 4, "validate_every": 10, "validation_trials": 8, "save_every": 5}
+    train = {"steps": 90, "batch_size": 4, "validate_every": 10, "validation_trials": 8, "save_every": 5}
     spec = declared(experiment(train=train), seeds=8)
     driver = start(spec, engine)
-    while len(stamps(spec)) < 2:
-        assert driver.poll() is None
-        time.sleep(0.02)
     folder = SweepFolder.of(spec)
+    wait_for(lambda: (folder.path / "driver.json").exists(), driver)
     with pytest.raises(SweepLockedError, match=f"process {driver.pid} on .* zoo status {folder.path.name}"):
         sweep(spec)
+    wait_for(lambda: len(stamps(spec)) >= 2, driver)
     driver.send_signal(signal.SIGKILL)
     assert driver.wait() == -signal.SIGKILL
     before = stamps(spec)
