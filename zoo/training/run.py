@@ -261,6 +261,7 @@ def quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r".*LeafSpec.*deprecated", category=FutureWarning)
             warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
+            warnings.filterwarnings("ignore", message=r".*`srun` command is available.*")
             yield
     finally:
         for log, level in zip(logs, levels, strict=True):
