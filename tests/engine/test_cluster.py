@@ -33,7 +33,6 @@ def test_jobs_survive_workers_that_die_under_them(dask: DaskCluster, tmp_path: P
     jobs.append(Job("bad", work.diverge))
     with open_engine(dask.engine) as engine:
         found = {job.key: report for job, report in Runner(engine, jobs)}
-        assert engine.workers >= 1
     assert {key: report.value for key, report in found.items() if key != "bad"} == {
         str(k): k * k for k in (*range(20), 99)
     }

@@ -27,7 +27,8 @@ NOISE = ("distributed.client", "distributed.core", "distributed.comm")
 class Cluster(Engine):
     """Workers of a Dask scheduler, one job at a time each. They may come and go while it is open."""
 
-    retries = 0  # the scheduler itself gives a job to three more workers
+    retries = 1  # after the scheduler itself has given a job to three more workers
+    blames = False  # a worker that is lost takes with it what it was to do next
 
     def __init__(
         self, name: str, connect: Callable[[], Any], mend: Callable[[Any], None] = lambda client: None

@@ -36,6 +36,8 @@ class Runner:
         self.flying: dict[Future[Report], Job] = {}
         self._waiting: list[tuple[float, int, Job]] = []
         self._lost: Counter[str] = Counter()
+        self._suspects: list[Job] = []
+        """Lost with a worker that another job may have killed: each is tried again with nothing beside it."""
         self._added = 0
         self._begun: Job | None = None
         for job in jobs:
@@ -54,8 +56,10 @@ class Runner:
 
     def __iter__(self) -> Iterator[tuple[Job, Report]]:
         """Each job with its report. Raises :class:`EngineError` where the engine as a whole fails."""
-        while self._waiting or self.flying:
+        while self._waiting or self.flying or self._suspects:
             self._fill()
+            if not self.flying and not self._waiting and self._suspects:
+                self._submit(self._suspects.pop())
             self._look()
             if not self.flying:  # all that is left has to wait
                 time.sleep(PATIENCE)
@@ -68,13 +72,18 @@ class Runner:
                     yield job, report
 
     def _fill(self) -> None:
+        if not self.engine.blames and any(self._lost[job.key] for job in self.flying.values()):
+            return  # a suspect stays by itself
         room = self.engine.slots - len(self.flying)
         while room > 0 and self._waiting and self._waiting[0][0] <= time.monotonic():
-            _, _, self._begun = heapq.heappop(self._waiting)
-            self._look()  # an engine may do the job before it returns
-            future = self.engine.submit(self._begun)
-            self.flying[future], self._begun = self._begun, None
+            self._submit(heapq.heappop(self._waiting)[2])
             room -= 1
+
+    def _submit(self, job: Job) -> None:
+        self._begun = job
+        self._look()  # an engine may do the job before it returns
+        future = self.engine.submit(job)
+        self.flying[future], self._begun = job, None
 
     def _look(self) -> None:
         if self.tick:
@@ -99,7 +108,10 @@ class Runner:
             return None
         self._lost[job.key] += 1
         if self._lost[job.key] <= self.engine.retries:
-            self.add(job)
+            if self.engine.blames:
+                self.add(job)
+            else:
+                self._suspects.append(job)
             return None
         times = self._lost[job.key]
         message = f"{why} (tried {times} time{'s' if times > 1 else ''})."
