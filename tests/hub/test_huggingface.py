@@ -229,13 +229,15 @@ import sys, zoo
 from zoo.checkpoints import making
 from zoo.checkpoints.folder import CheckpointFolder, write
 from zoo.checkpoints.network import load_network
-from zoo.hub import fetch, names, open_hub
+from zoo.hub import fetch, names, open_hub, plan
 made = CheckpointFolder(sys.argv[1])
 revision = zoo.publish(made, "hf://lab")
 assert str(revision) == f"hf://lab/tiny@{revision.commit[:12]}"
 assert fetch("hf://lab/tiny").read("model.safetensors") == made.read("model.safetensors")
 assert zoo.publish(made, "hf://", name="mine").name == "lab/mine", "whose token it is"
 assert [each["name"] for each in open_hub("hf").search("in")] == ["hf://lab/mine", "hf://lab/tiny"]
+planned = plan(made, "hf://", name="mine")
+assert planned.target == "hf://lab/mine" and {each.change for each in planned.files} == {"same"}
 print(fetch("hf://lab/tiny").path)
 """
 

@@ -108,6 +108,17 @@ def test_one_that_diverges_leaves_the_others_alone(tmp_path: Path) -> None:
         assert one.result["metrics"] == pytest.approx(other.result["metrics"], rel=1e-8)
 
 
+def test_all_groups_are_trained_whoever_diverges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "MOST", 2 * 8 * 12 * 7)  # two members a group
+    sgd = {"kind": "backprop", "optimizer": {"kind": "sgd"}}
+    members = population("64-true", 12, {"learner.optimizer.lr": [1e200, 1e-2]}, members=2, learner=sgd)
+    runs = [Run.of(member, tmp_path / str(k)) for k, member in enumerate(members)]
+    assert [len(group) for group in groups(runs)] == [2, 2]
+    with pytest.raises(DivergedError, match="2 members diverged"):
+        fit_all(runs, progress=False)
+    assert [run.finished for run in runs] == [False, False, True, True]
+
+
 def test_each_stops_at_its_own_target(tmp_path: Path) -> None:
     members = population("64-true", 150, {"learner.optimizer.lr": [3e-3, 3e-2]})
     stop = {"metric": "train/loss", "at_most": 0.9}

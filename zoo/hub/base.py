@@ -15,7 +15,7 @@ from zoo.checkpoints.folder import CARD, CheckpointFolder
 from zoo.errors import CheckpointError, HubError, UnknownNameError
 from zoo.hub.card import render
 from zoo.hub.card_check import check_card
-from zoo.hub.reference import Reference, check_revision
+from zoo.hub.reference import Reference, check_name, check_revision
 from zoo.registry import suggest
 
 MAIN = "main"
@@ -71,6 +71,7 @@ class Hub(Protocol):
         *,
         parent: str | None = None,
     ) -> Revision: ...
+    def owned(self, name: str) -> str: ...
     def contents(self, folder: CheckpointFolder, name: str) -> dict[str, bytes]: ...
     def tag(self, name: str, tag: str, revision: str | None = None) -> Revision: ...
     def delete(self, name: str, revision: str | None = None) -> None: ...
@@ -109,6 +110,10 @@ class Publishing:
 
     def _unknown(self, name: str) -> UnknownNameError:
         raise NotImplementedError
+
+    def owned(self, name: str) -> str:
+        """The name that publishing under ``name`` gives."""
+        return check_name(name)
 
     def contents(self, folder: CheckpointFolder, name: str) -> dict[str, bytes]:
         """The verified files that publishing under a name would put there, the card among them."""

@@ -169,8 +169,8 @@ class HuggingFaceHub:
         """
         if tag is not None:
             check_tag(tag)
-        id = self._own_id(name or folder.record.name)
-        name = id.removeprefix(f"{self.organisation}/")
+        name = self.owned(name or folder.record.name)
+        id = self._id(name)
         _ = folder.record  # before anything is made for it
         with self._failing_clearly("publish", name):
             self.api.create_repo(id, private=private, exist_ok=True)
@@ -194,7 +194,7 @@ class HuggingFaceHub:
 
     def contents(self, folder: CheckpointFolder, name: str) -> dict[str, bytes]:
         """The verified files that publishing under a name would put there, the card among them."""
-        name = self._own_id(name).removeprefix(f"{self.organisation}/")
+        name = self.owned(name)
         try:
             before = self._before(name, self._commit(name, None))
         except UnknownNameError:
@@ -229,10 +229,10 @@ class HuggingFaceHub:
     def _id(self, name: str) -> str:
         return f"{self.organisation}/{name}" if self.organisation and "/" not in name else name
 
-    def _own_id(self, name: str) -> str:
-        """The repository to publish to: without an organisation, one's own."""
+    def owned(self, name: str) -> str:
+        """The name that publishing under ``name`` gives: without an organisation, one of one's own."""
         if "/" in self._id(name):
-            return self._id(name)
+            return name.removeprefix(f"{self.organisation}/")
         with self._failing_clearly("see whose token this is"):
             own = f"{self.api.whoami()['name']}/{name}"
         if not is_foreign(own):

@@ -84,7 +84,7 @@ def plan(
     Raises as that does.
     """
     folder, target = _whole(checkpoint), open_hub(hub)
-    name = name or folder.record.name
+    name = target.owned(name or folder.record.name)
     files = target.contents(folder, name)
     try:
         before = target.resolve(name)

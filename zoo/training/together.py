@@ -49,11 +49,21 @@ def fit_all(runs: Sequence[Run], progress: bool = True) -> None:
     Raises :class:`DivergedError` where members diverge, when all others have ended; and as
     :meth:`Run.fit` does.
     """
+    failed: list[tuple[Run, DivergedError]] = []
     for group in groups([run for run in runs if not run.finished]):
-        if len(group) == 1:
-            group[0].fit(progress)
-        else:
-            _fit_group(group, progress)
+        try:
+            if len(group) == 1:
+                group[0].fit(progress)
+            else:
+                _fit_group(group, progress)
+        except GroupDivergedError as problem:
+            failed += problem.failed
+        except DivergedError as problem:
+            if len(runs) == 1:
+                raise
+            failed.append((group[0], problem))
+    if failed:
+        raise GroupDivergedError(failed)
 
 
 def groups(runs: Sequence[Run]) -> list[list[Run]]:
@@ -151,9 +161,9 @@ def _fit_locked(runs: Sequence[Run], progress: bool) -> None:
             result = outcome(log, log.ended, _evaluate(run, log.ended), recorder.elapsed / len(runs), facts)
             write_whole(run.folder / RESULT, json.dumps(result).encode())
     failed = [(run, log.failed) for run, log in zip(runs, logs, strict=True) if log.failed is not None]
+    (folder / STATE).unlink(missing_ok=True)
     if failed:
         raise GroupDivergedError(failed)
-    (folder / STATE).unlink(missing_ok=True)
 
 
 class GroupDivergedError(DivergedError):
@@ -266,7 +276,8 @@ class Together(L.LightningModule):
         """What each member measures now, computed for all at once and kept until the next batch."""
         key = (split, trials, self.batches_seen)
         if key not in self._measured:
-            batch = self.network.batch(split, 0, 0, trials)
+            like = self.stack.like  # which may have moved to a device that the members have not
+            batch = self.network.batch(split, 0, 0, trials).to(like.device, like.dtype)
             found: list[list[Mapping[str, Tensor]]] = [[] for _ in self.networks]
             for start in range(0, trials, CHUNK):
                 rows = batch[start : start + CHUNK]
