@@ -35,6 +35,17 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "switching-linear": {"channels": 2, "noise": 1.0, "width": 5},
 }
 """Models that are simulated and not trained, each with the drive that it goes with."""
+LAYERED: dict[str, dict[str, Any]] = {
+    "mlp": {"kind": "mlp", "hidden": [7, 5]},
+    "mlp-normed": {
+        "kind": "mlp",
+        "hidden": [7],
+        "nonlinearity": "tanh",
+        "norm": "layer",
+        "init": {"rank": 2},
+    },
+}
+"""Models of layers, which do not iterate over time."""
 TASKS: dict[str, dict[str, Any]] = {
     "flip-flop": {"kind": "flip-flop", "bits": 2, "steps": 12, "splits": {"test": {"steps": 20}}},
     "sine": {"kind": "sine", "frequencies": [1.0, 2.5], "steps": 15},
@@ -52,6 +63,8 @@ TASKS: dict[str, dict[str, Any]] = {
     },
     "drive-balanced": {"kind": "drive", "steps": 9, "noise": 1.0, "balanced": True, "draw": 1},
     "reach": {"kind": "reach", "steps": 40, "dwell": [5, 12]},
+    "digits": {"kind": "digits"},
+    "digits-rows": {"kind": "digits", "layout": "rows", "classes": [1, 7], "permutation": 0, "noise": 0.1},
     "recorded": {"kind": "recorded", "trials": 60, "steps": 9, "width": 2, "held_out": 20},
 }
 RECORDINGS: dict[str, dict[str, Any]] = {
@@ -92,7 +105,7 @@ def experiment(
     """A tiny experiment; ``changes`` replace top-level fields. A system comes with its drive, untrained."""
     document = {
         "name": "tiny",
-        "model": MODELS[model],
+        "model": {**MODELS, **LAYERED}[model],
         "task": TASKS[task] if model not in SYSTEMS else {"kind": "drive", "steps": 12, **SYSTEMS[model]},
         "learner": LEARNERS[learner if model not in SYSTEMS else "none"],
         "train": {"steps": 12, "batch_size": 4, "validate_every": 5, "validation_trials": 8, "save_every": 5},

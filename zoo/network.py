@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from zoo import registry
 from zoo.errors import AnalysisError
-from zoo.models.dynamics import Dynamics, Output
+from zoo.models.base import Model, Output
+from zoo.models.dynamics import Dynamics
 from zoo.models.trajectories import Trajectories
 from zoo.registry import suggest
 from zoo.specs.experiment import ExperimentSpec
@@ -29,7 +30,7 @@ class Network(nn.Module):
     LightningModule that trains it.
     """
 
-    def __init__(self, experiment: ExperimentSpec, model: Dynamics, task: Task) -> None:
+    def __init__(self, experiment: ExperimentSpec, model: Model, task: Task) -> None:
         super().__init__()
         self.experiment = experiment
         self.model = model
@@ -72,7 +73,7 @@ class Network(nn.Module):
         Raises :class:`AnalysisError` for a site that the model does not have, :class:`SpecError` for a
         split that the task does not have.
         """
-        site = site or next(iter(self.model.parts))
+        site = site or self.model.exposed
         if site not in self.model.sites:
             raise AnalysisError(
                 f"{self.name} has no site {site!r}.{suggest(site, self.model.sites)} "
@@ -87,7 +88,7 @@ class Network(nn.Module):
         finally:
             self.train(was_training)
         initial = None
-        if self.model.iterates and site not in ("input", "output"):
+        if isinstance(self.model, Dynamics) and self.model.iterates and site not in ("input", "output"):
             initial = self.model.initial_state(len(batch.x))[:, self.model.parts.get(site, slice(None))]
         run = Trajectories(
             states=seen[site],
@@ -116,7 +117,7 @@ class Network(nn.Module):
         parts: list[dict[str, Tensor]] = []
         try:
             batch = self.batch(split, seed, 0, trials)
-            for start in range(0, trials, chunk):
+            for start in range(0, len(batch.x), chunk):
                 rows = batch[start : start + chunk]
                 y = self(rows.x).y
                 parts.append({"loss": self.losses(y, rows), **self.task.metrics(y, rows)})
@@ -146,7 +147,7 @@ def assemble(experiment: ExperimentSpec) -> Network:
     return Network(experiment, model, task)
 
 
-def _weights_digest(model: Dynamics) -> str:
+def _weights_digest(model: Model) -> str:
     from zoo.specs.base import canonical_json
 
     total = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from examples import LEARNERS, MODELS, SYSTEMS, TASKS, experiment
+from examples import LAYERED, LEARNERS, MODELS, SYSTEMS, TASKS, experiment
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
@@ -20,7 +20,7 @@ LEARNING = [learner for learner in LEARNERS if learner != "none"]
 CASES = [
     *[("elman", task, "backprop") for task in TASKS],
     *[("elman", "flip-flop", learner) for learner in LEARNING],
-    *[(model, "flip-flop", "backprop-clipped") for model in MODELS if model not in SYSTEMS],
+    *[(model, "flip-flop", "backprop-clipped") for model in [*MODELS, *LAYERED] if model not in SYSTEMS],
 ]
 
 

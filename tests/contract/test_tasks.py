@@ -64,7 +64,8 @@ def test_shapes(task: Task) -> None:
 
 def test_the_oracle_solves_it(task: Task) -> None:
     batch = task.batch("test", 0, 0, 16)
-    torch.testing.assert_close(task.oracle(batch), batch.y)
+    if type(task).oracle is not Task.oracle:
+        torch.testing.assert_close(task.oracle(batch), batch.y)
     perfect = task.metrics(batch.y, batch)
     assert all(torch.allclose(value, torch.ones_like(value)) for value in perfect.values())
 

@@ -26,7 +26,7 @@ FLOORS = (  # from the roof to the cellar; rooms on one floor do not import each
     ("models", "tasks"),
     ("specs",),
     ("registry",),
-    ("paths", "placing", "progress"),
+    ("extras", "paths", "placing", "progress"),
     ("errors",),
 )
 FLOOR = {room: number for number, rooms in enumerate(reversed(FLOORS)) for room in rooms}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.analysis.extras import need
 from zoo.analysis.statistics import companions, separation
 from zoo.errors import AnalysisError
+from zoo.extras import need
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.analysis.embedding import embed
-from zoo.analysis.extras import need
 from zoo.errors import AnalysisError
+from zoo.extras import need
 from zoo.placing import write_whole
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from zoo.analysis.extras import need
 from zoo.analysis.transport import transport_cost
 from zoo.errors import AnalysisError
+from zoo.extras import need
 
 L = TypeVar("L", bound=Hashable)
 Statistic = Literal["silhouette", "between-within"]

@@ -6,8 +6,8 @@ from math import lcm
 
 import numpy as np
 
-from zoo.analysis.extras import need
 from zoo.errors import AnalysisError
+from zoo.extras import need
 
 REPLICATED = 512
 """Up to this common multiple of two sizes, points are repeated; above, a linear programme is solved."""

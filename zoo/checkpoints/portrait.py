@@ -45,7 +45,7 @@ def portrait(record: Record, experiment: ExperimentSpec, network: Callable[[int]
 
     ``network`` gives a member by its number. Raises :class:`MissingDependencyError` without matplotlib.
     """
-    from zoo.analysis.extras import need
+    from zoo.extras import need
 
     need("matplotlib", "viz", "Drawing a portrait")
     names = [_name(record, experiment, index) for index in range(record.members or 1)]
@@ -139,7 +139,7 @@ def _run(network: Network, experiment: ExperimentSpec) -> Run:
 
     from zoo.models.trajectories import Trajectories
 
-    split, site = "test", next(iter(network.model.parts))
+    split, site = "test", network.model.exposed
     if not experiment.learner.learns:
         split = max(experiment.task.split_names(), key=lambda name: _steps(experiment, name))
     batch = network.batch(split, 0, 0, TRIALS)

@@ -33,7 +33,7 @@ class Cluster(Engine):
     def __init__(
         self, name: str, connect: Callable[[], Any], mend: Callable[[Any], None] = lambda client: None
     ) -> None:
-        from zoo.analysis.extras import need
+        from zoo.extras import need
 
         self._distributed = need("distributed", "dist", f"The engine {name!r}")
         self.name = name
@@ -131,7 +131,7 @@ def queued(name: str, spec: QueueSpec) -> Cluster:
     def connect() -> Any:
         from distributed import Client
 
-        from zoo.analysis.extras import need
+        from zoo.extras import need
 
         jobs = need("dask_jobqueue", "dist", f"The engine {name!r}")
         try:

@@ -46,7 +46,7 @@ class Local(Engine):
     retries = 2
 
     def __init__(self, workers: int) -> None:
-        from zoo.analysis.extras import need
+        from zoo.extras import need
 
         self._loky = need("loky", "dist", "The engine 'local'")
         self.name = f"local:{workers}"

@@ -26,7 +26,7 @@ class Backprop(Learner):
     def loss(self, output: Output, batch: Batch) -> Tensor:
         loss = self.network.losses(output.y, batch).mean()
         if self.spec.activity_penalty:
-            exposed = output.states[next(iter(self.network.model.parts))]
+            exposed = output.states[self.network.model.exposed]
             loss = loss + self.spec.activity_penalty * exposed.square().mean()
         return loss
 

@@ -8,50 +8,23 @@ optional and has a parity test.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from zoo.errors import AnalysisError
-from zoo.models.trajectories import Trajectories
-from zoo.registry import suggest
-from zoo.specs.families import ModelSpec
+from zoo.models.base import Intervention, Model, Output
 
-Intervention = Callable[[Tensor, int], Tensor]
-"""``fn(value, t) -> value``: replaces what a site holds at time step t; ``value`` is [batch, width]."""
+__all__ = ["Dynamics", "Intervention", "Output"]
 
 
-@dataclass(frozen=True)
-class Output:
-    """What a forward pass gives."""
-
-    y: Tensor
-    """``[batch, time, output]``."""
-    states: Mapping[str, Tensor]
-    """Site → ``[batch, time, width]``."""
-
-
-class Dynamics(nn.Module, ABC):
-    """Base of all models that iterate: built from ``(spec, inputs, outputs)`` and nothing else."""
+class Dynamics(Model):
+    """Base of all models that iterate."""
 
     iterates: ClassVar[bool] = True
-    """Whether there is a step from one state to the next; a recording has none."""
-
-    vectorises: ClassVar[bool] = False
-    """Whether ``vmap`` goes through its forward pass (with ``fused`` off, where it has that)."""
-
-    def __init__(self, spec: ModelSpec, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.spec = spec
-        self.inputs = inputs
-        self.outputs = outputs
-        self._interventions: dict[str, Intervention] = {}
-        self._captures: list[tuple[frozenset[str], dict[str, Tensor]]] = []
 
     # What an architecture gives -------------------------------------------------------------
 
@@ -90,29 +63,17 @@ class Dynamics(nn.Module, ABC):
         return ("input", *self.parts, *whole, "output")
 
     @property
-    def like(self) -> Tensor:
-        """One of the model's own numbers, for their device and type: not every model has parameters."""
-        return next(value for value in self.state_dict(keep_vars=True).values() if value.is_floating_point())
+    def exposed(self) -> str:
+        return next(iter(self.parts))
 
     def readout(self, h: Tensor) -> Tensor:
         """The output ``[…, outputs]`` from the flat state ``[…, units]``."""
-        return self.decode(h[..., next(iter(self.parts.values()))])
+        return self.decode(h[..., self.parts[self.exposed]])
 
     def initial_state(self, batch: int) -> Tensor:
         """``[batch, units]`` of zeros, on the model's device and of its type."""
         like = self.like
         return torch.zeros(batch, self.units, dtype=like.dtype, device=like.device)
-
-    def noise(self, batch: int, steps: int, generator: torch.Generator | None = None) -> Tensor | None:
-        """Noise that the model asks for in training: ``[batch, steps, units]``, or none.
-
-        From the generator, on the model's device; without one, from torch's own.
-        """
-        return None
-
-    def complete(self, run: Trajectories) -> Trajectories:
-        """Trajectories of a pass, with what the model knows of them beyond that; most know nothing more."""
-        return run
 
     def rollout(
         self, h0: Tensor, u: Tensor | None = None, steps: int | None = None, noise: Tensor | None = None
@@ -140,7 +101,7 @@ class Dynamics(nn.Module, ABC):
         if noise is None and self.training:
             noise = self.noise(x.shape[0], x.shape[1])
         wanted = set().union(*(sites for sites, _ in self._captures)) if self._captures else set()
-        first = next(iter(self.parts))
+        first = self.exposed
         stepwise = noise is not None or self._interventions or wanted - {"input", first, "output"}
         exposed = None if stepwise else self.unroll(x)
         if exposed is not None:
@@ -148,8 +109,7 @@ class Dynamics(nn.Module, ABC):
             y = self.decode(exposed)
         else:
             x, states, y = self._stepwise(x, noise)
-        for sites, into in self._captures:
-            into.update({site: y if site == "output" else states[site] for site in sites})
+        self._captured({**states, "output": y})
         return Output(y, states)
 
     def _stepwise(self, x: Tensor, noise: Tensor | None) -> tuple[Tensor, dict[str, Tensor], Tensor]:
@@ -171,33 +131,3 @@ class Dynamics(nn.Module, ABC):
         parts = {name: flat[..., part] for name, part in self.parts.items()}
         whole = {"state": flat} if len(self.parts) > 1 else {}
         return u, {"input": u, **parts, **whole}, torch.stack(outputs, 1)
-
-    @contextmanager
-    def capture(self, sites: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-        """Fills the mapping that it yields with site → ``[batch, time, width]`` at each forward pass."""
-        self._check_sites(sites)
-        entry = (frozenset(sites), dict[str, Tensor]())
-        self._captures.append(entry)
-        try:
-            yield entry[1]
-        finally:
-            self._captures.remove(entry)
-
-    @contextmanager
-    def intervene(self, changes: Mapping[str, Intervention]) -> Iterator[None]:
-        """While it lasts, each site's value passes through its function, at every time step."""
-        self._check_sites(changes)
-        before = self._interventions
-        self._interventions = {**before, **changes}
-        try:
-            yield
-        finally:
-            self._interventions = before
-
-    def _check_sites(self, sites: Sequence[str] | Mapping[str, Intervention]) -> None:
-        for site in sites:
-            if site not in self.sites:
-                raise AnalysisError(
-                    f"{type(self).__name__} has no site {site!r}.{suggest(site, self.sites)} "
-                    f"Its sites: {', '.join(self.sites)}."
-                )

@@ -1,4 +1,4 @@
-"""Initial weights, as an :class:`~zoo.specs.models.recurrent.InitSpec` declares them."""
+"""Initial weights, as an :class:`~zoo.specs.models.init.InitSpec` declares them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from zoo.specs.models.recurrent import InitSpec
+from zoo.specs.models.init import InitSpec
 
 
 @torch.no_grad()
@@ -23,15 +23,23 @@ def initialise(spec: InitSpec, recurrent: Tensor, others: list[Tensor], readout:
         tensor.uniform_(-bound, bound)
     for block in recurrent.split(hidden):
         _fill(block, spec, bound)
-        if spec.rank is not None:
-            u, s, v = torch.linalg.svd(block.double())
-            kept = (u[:, : spec.rank] * s[: spec.rank]) @ v[: spec.rank]
-            block.copy_(kept)
         if spec.spectral_radius is not None:
             radius = torch.linalg.eigvals(block.double()).abs().max()
             block.mul_(spec.spectral_radius / radius)
     readout.weight.uniform_(-bound, bound).mul_(spec.output_scale)
     readout.bias.uniform_(-bound, bound)
+
+
+@torch.no_grad()
+def initialise_layer(spec: InitSpec, layer: nn.Linear, readout: bool = False) -> None:
+    """Fills a layer between others, or a readout, whose weights are torch's times ``output_scale``."""
+    bound = 1 / math.sqrt(layer.in_features)
+    if readout:
+        layer.weight.uniform_(-bound, bound).mul_(spec.output_scale)
+    else:
+        _fill(layer.weight, spec, bound)
+    if layer.bias is not None:
+        layer.bias.uniform_(-bound, bound)
 
 
 def _fill(block: Tensor, spec: InitSpec, bound: float) -> None:
@@ -44,3 +52,6 @@ def _fill(block: Tensor, spec: InitSpec, bound: float) -> None:
             nn.init.orthogonal_(block, spec.gain)
         case "identity":
             nn.init.eye_(block).mul_(spec.gain)
+    if spec.rank is not None:
+        u, s, v = torch.linalg.svd(block.double(), full_matrices=False)
+        block.copy_((u[:, : spec.rank] * s[: spec.rank]) @ v[: spec.rank])

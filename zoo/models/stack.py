@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from zoo.models.dynamics import Dynamics, Output
+from zoo.models.base import Model, Output
 
 
 class Stack(nn.Module):
@@ -18,7 +18,7 @@ class Stack(nn.Module):
     What it computes for a member is what the member computes by itself, to rounding.
     """
 
-    def __init__(self, models: Sequence[Dynamics]) -> None:
+    def __init__(self, models: Sequence[Model]) -> None:
         super().__init__()
         parameters, buffers = stack_module_state(list(models))
         self.names = tuple(parameters)
@@ -34,7 +34,7 @@ class Stack(nn.Module):
         return len(self.weights[0])
 
     @property
-    def template(self) -> Dynamics:
+    def template(self) -> Model:
         """A model of their kind, without numbers in it."""
         return self._template[0]
 
@@ -58,7 +58,7 @@ class Stack(nn.Module):
 
         ``shared``: all get the same inputs, ``[batch, time, input]``.
         """
-        first = next(iter(self.template.parts))
+        first = self.template.exposed
 
         def one(weights: Mapping[str, Tensor], x: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
             output = functional_call(self.template, dict(weights), (x,), {"noise": noise})

@@ -18,6 +18,7 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "elman": Kind("zoo.specs.models.recurrent:ElmanSpec", "zoo.models.recurrent:Elman"),
         "gru": Kind("zoo.specs.models.recurrent:GRUSpec", "zoo.models.recurrent:GRU"),
         "lstm": Kind("zoo.specs.models.recurrent:LSTMSpec", "zoo.models.recurrent:LSTM"),
+        "mlp": Kind("zoo.specs.models.feedforward:MLPSpec", "zoo.models.feedforward:MLP"),
         "lorenz": Kind("zoo.specs.models.systems:LorenzSpec", "zoo.models.systems:Lorenz"),
         "planar": Kind("zoo.specs.models.systems:PlanarSpec", "zoo.models.systems:Planar"),
         "ring-attractor": Kind(
@@ -32,6 +33,7 @@ BUILTIN: dict[str, dict[str, Kind]] = {
     "tasks": {
         "flip-flop": Kind("zoo.specs.tasks.memory:FlipFlopSpec", "zoo.tasks.memory:FlipFlop"),
         "sine": Kind("zoo.specs.tasks.dynamics:SineSpec", "zoo.tasks.dynamics:Sine"),
+        "digits": Kind("zoo.specs.tasks.images:DigitsSpec", "zoo.tasks.images:Digits"),
         "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
         "recorded": Kind("zoo.specs.tasks.recorded:RecordedSpec", "zoo.tasks.recorded:Recorded"),
         "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),

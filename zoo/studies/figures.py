@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.analysis.embedding import embed
-from zoo.analysis.extras import need
 from zoo.analysis.figures import COLOURS, FAINT, GRID, INK, MARKERS, label_styles, save
+from zoo.extras import need
 from zoo.studies.study import labels_in_order
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.analysis.extras import need
 from zoo.analysis.figures import COLOURS, FAINT, GRID, INK, save
 from zoo.errors import TrainingError
+from zoo.extras import need
 from zoo.registry import suggest
 from zoo.specs.experiment import ExperimentSpec
 from zoo.sweeps.results import Finished, finished

@@ -67,7 +67,7 @@ def results(sweep: str | Sweep) -> pd.DataFrame:
 
     Raises :class:`UnknownNameError`, :class:`MissingDependencyError` without pandas.
     """
-    from zoo.analysis.extras import need
+    from zoo.extras import need
 
     pandas = need("pandas", "tables", "A table of results")
     experiment = sweep.experiment if isinstance(sweep, Sweep) else SweepFolder.named(sweep).experiment
@@ -103,7 +103,7 @@ def _csv(table: list[dict[str, Any]]) -> str:
 
 
 def _parquet(table: list[dict[str, Any]]) -> bytes:
-    from zoo.analysis.extras import need
+    from zoo.extras import need
 
     need("pyarrow", "tables", "Writing Parquet")
     buffer = io.BytesIO()

@@ -123,7 +123,7 @@ class Task(ABC):
         _check_size(spec, examples)
         generator = torch.Generator(device).manual_seed(_batch_seed(split, seed, step))
         batch = self.draw(spec, examples, generator)
-        ids = torch.arange(step * examples, (step + 1) * examples, device=generator.device)
+        ids = step * examples + torch.arange(len(batch.x), device=generator.device)
         return replace(batch, example_id=ids)
 
     def batches(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.analysis.extras import need
 from zoo.analysis.figures import COLOURS, INK
 from zoo.errors import GeometryWarning
+from zoo.extras import need
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,0 +1,54 @@
+"""Networks of layers: one pass from the input to the output, with a site after each layer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from zoo.models.base import Model, Output
+
+At = Callable[[str, Tensor], Tensor]
+"""``at(site, value) -> value``: says what a site holds, and gives it back as interventions leave it."""
+
+
+class Layered(Model):
+    """A model that does not iterate over time. A new one gives ``hidden`` and ``compute``."""
+
+    @property
+    @abstractmethod
+    def hidden(self) -> tuple[str, ...]:
+        """The sites between the input and the output, from the first to the last."""
+
+    @abstractmethod
+    def compute(self, x: Tensor, at: At) -> Tensor:
+        """The output ``[batch, time, outputs]`` of ``x`` ``[batch, time, inputs]``.
+
+        Passes every value ``[batch, time, width]`` that is a hidden site through ``at``.
+        """
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return ("input", *self.hidden, "output")
+
+    @property
+    def exposed(self) -> str:
+        return self.hidden[-1]
+
+    def forward(self, x: Tensor, noise: Tensor | None = None) -> Output:
+        """Outputs and states for inputs ``x`` ``[batch, time, inputs]``."""
+        states: dict[str, Tensor] = {}
+
+        def at(site: str, value: Tensor) -> Tensor:
+            change = self._interventions.get(site)
+            if change is not None:
+                value = torch.stack([change(now, t) for t, now in enumerate(value.unbind(1))], 1)
+            states[site] = value
+            return value
+
+        y = at("output", self.compute(at("input", x), at))
+        self._captured(states)
+        del states["output"]
+        return Output(y, states)

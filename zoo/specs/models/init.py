@@ -1,0 +1,22 @@
+"""How weights begin."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from zoo.specs.base import Count, Positive, Spec
+
+
+class InitSpec(Spec):
+    """How the weights begin. The defaults are torch's: uniform on ±1/√hidden."""
+
+    distribution: Literal["uniform", "normal", "orthogonal", "identity"] = "uniform"
+    """Recurrent weights: uniform ±gain/√hidden, normal with deviation gain/√hidden, or gain × an
+    orthogonal or identity matrix. Gated cells: each gate's block on its own."""
+    gain: Positive = 1.0
+    spectral_radius: Positive | None = None
+    """If given, each recurrent block is rescaled to this largest absolute eigenvalue."""
+    rank: Count | None = None
+    """If given, each recurrent block is replaced by its best approximation of this rank."""
+    output_scale: Positive = 1.0
+    """Factor on the readout weights: small is rich, large is lazy learning."""
