@@ -32,34 +32,31 @@ class Driver:
     def __init__(self, folder: SweepFolder, experiment: ExperimentSpec, engine: Engine, group: int) -> None:
         self.folder = folder
         self.engine = engine
+        self.experiment = experiment
         self.members: dict[str, tuple[int, ExperimentSpec]] = {}
         """Digest → number and experiment; what is twice in the grid is one member."""
-        for number, member in enumerate(experiment.members()):
-            self.members.setdefault(member.digest(), (number, member))
-        self.experiment = experiment
         self.failed: dict[str, FailedMember] = {}
-        todo = [digest for digest, (_, member) in self.members.items() if not Run.of(member).finished]
-        for digest in {failed.digest for failed in folder.failures()}.difference(todo):
-            folder.forget_failure(digest)
-        self.before = self.done = len(self.members) - len(todo)
+        self.group = group
+        self.before = self.done = 0
         self.started = time.monotonic()
         self._written = -EVERY
         self._members_of: dict[str, tuple[str, ...]] = {}
-        self._text = {digest: json.dumps(self.members[digest][1].plain()) for digest in todo}
+        self._text: dict[str, str] = {}
         self._home, self._sweep = str(home()), str(folder.path)
         folder.log("").parent.mkdir(exist_ok=True)
-        jobs = [self._job(todo[first : first + group]) for first in range(0, len(todo), group)]
-        self.runner = Runner(engine, jobs, self._halves, self._tick)
+        self.runner = Runner(engine, (), self._halves, self._tick)
+        self._queue(self._take_in(enumerate(experiment.members())))
 
     def run(self, fail_fast: bool = False) -> None:
         """Train what is not finished. With ``fail_fast`` the first failure ends it.
 
         Raises :class:`EngineError` where the engine as a whole fails; what is finished stays finished.
         """
+        failed = len(self.failed)
         try:
             for job, report in self.runner:
                 self._settle(job, report)
-                if fail_fast and self.failed:
+                if fail_fast and len(self.failed) > failed:
                     return
         finally:
             self._write(running=[])
@@ -71,17 +68,22 @@ class Driver:
         elapsed = time.monotonic() - self.started
         trained = self.done - self.before
         rate = trained / elapsed if trained else None
-        left = len(self.members) - self.done - len(self.failed)
+        left = self.total - self.done - len(self.failed)
         return {
             "engine": self.engine.name,
             "workers": self.engine.workers,
-            "members": len(self.members),
+            "members": self.total,
             "done": self.done,
             "failed": len(self.failed),
             "running": list(running),
             "per_second": rate,
             "seconds_left": left / rate if rate else None,
         }
+
+    @property
+    def total(self) -> int:
+        """How many members there will have been in the end."""
+        return len(self.members)
 
     @property
     def running(self) -> list[str]:
@@ -97,6 +99,26 @@ class Driver:
         self._written = time.monotonic()
 
     # Jobs -------------------------------------------------------------------------------------
+
+    def _take_in(self, numbered: Iterable[tuple[int, ExperimentSpec]]) -> list[str]:
+        """Digests of those members that are new here and not finished."""
+        todo = []
+        for number, member in numbered:
+            digest = member.digest()
+            if digest in self.members:
+                continue
+            self.members[digest] = number, member
+            if Run.of(member).finished:
+                self.before, self.done = self.before + 1, self.done + 1
+                self.folder.forget_failure(digest)
+            else:
+                self._text[digest] = json.dumps(member.plain())
+                todo.append(digest)
+        return todo
+
+    def _queue(self, todo: Sequence[str]) -> None:
+        for first in range(0, len(todo), self.group):
+            self.runner.add(self._job(todo[first : first + self.group]))
 
     def _job(self, digests: Sequence[str]) -> Job:
         key = digests[0] + (f"+{len(digests) - 1}" if len(digests) > 1 else "")
