@@ -34,6 +34,7 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "flip-flop": Kind("zoo.specs.tasks.memory:FlipFlopSpec", "zoo.tasks.memory:FlipFlop"),
         "sine": Kind("zoo.specs.tasks.dynamics:SineSpec", "zoo.tasks.dynamics:Sine"),
         "digits": Kind("zoo.specs.tasks.images:DigitsSpec", "zoo.tasks.images:Digits"),
+        "multi-task": Kind("zoo.specs.tasks.cognitive:MultiTaskSpec", "zoo.tasks.cognitive:MultiTask"),
         "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
         "recorded": Kind("zoo.specs.tasks.recorded:RecordedSpec", "zoo.tasks.recorded:Recorded"),
         "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),

@@ -31,7 +31,7 @@ class Batch:
     y: Tensor
     """``[example, time, output]``."""
     mask: Tensor
-    """``[example, time]``: 1 where the target counts, 0 where anything goes."""
+    """``[example, time]``: 1 where the target counts, 0 where anything goes, or other weights in the loss."""
     example_id: Tensor
     """``[example]``: with the split and the seed, the same example on every machine and in every run."""
     latents: Mapping[str, Tensor]
