@@ -80,7 +80,7 @@ def staging(parent: Path, name: str) -> Iterator[Path]:
 def sweep(parent: Path) -> bool:
     """Remove stages of processes that are no more; whether there were any."""
     found = False
-    for stage in parent.glob(f"{PREFIX}*"):
+    for stage in _stages(parent):
         with suppress(OSError):
             descriptor = os.open(stage, os.O_RDONLY)
             try:
@@ -94,6 +94,15 @@ def sweep(parent: Path) -> bool:
             finally:
                 os.close(descriptor)
     return found
+
+
+def _stages(parent: Path) -> list[Path]:
+    """The stages in a folder, which may hold very many other things."""
+    try:
+        with os.scandir(parent) as entries:
+            return [Path(entry.path) for entry in entries if entry.name.startswith(PREFIX)]
+    except OSError:
+        return []
 
 
 def write_swept(path: Path, content: bytes, mode: int = 0o666) -> None:

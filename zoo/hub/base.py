@@ -6,7 +6,7 @@ import errno
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -111,6 +111,10 @@ class Publishing:
     def _unknown(self, name: str) -> UnknownNameError:
         raise NotImplementedError
 
+    def _newest(self, name: str) -> CheckpointFolder | None:
+        """What a name stands for now, if anything; found without a look at other names."""
+        raise NotImplementedError
+
     def owned(self, name: str) -> str:
         """The name that publishing under ``name`` gives."""
         return check_name(name)
@@ -119,10 +123,10 @@ class Publishing:
         """The verified files that publishing under a name would put there, the card among them."""
         files = folder.contents()
         if CARD not in files:
-            try:
-                existing = self.fetch(name).read(CARD).decode("utf-8", "replace")
-            except (UnknownNameError, CheckpointError):
-                existing = None
+            existing = None
+            if newest := self._newest(name):
+                with suppress(UnknownNameError, CheckpointError):  # gone meanwhile, or damaged
+                    existing = newest.read(CARD).decode("utf-8", "replace")
             files[CARD] = render(folder.record, folder.experiment, existing, reference=name).encode()
         if folder.bring is None:  # a copy from another hub stays what it is there
             check_card(files[CARD], folder.record)

@@ -53,6 +53,10 @@ class FolderHub(DirectoryHub):
             return CheckpointFolder(self._folder(name))
         return super().fetch(name, revision)
 
+    def _newest(self, name: str) -> CheckpointFolder | None:
+        folder = self._folder(name)
+        return CheckpointFolder(folder) if (folder / "record.json").exists() else None
+
     def tags(self, name: str) -> dict[str, str]:
         """None, ever."""
         self.resolve(name)
@@ -82,7 +86,8 @@ class FolderHub(DirectoryHub):
         if tag is not None:
             self._refuse_tag()
         if parent is not None:
-            check_parent(name, self.resolve(name).commit if name in self.names() else None, parent)
+            there = (target / "record.json").exists()
+            check_parent(name, self.resolve(name).commit if there else None, parent)
         with self._failing_clearly(f"publish {name!r}"):
             place(target, self.contents(folder, name), replace=True)
         return self.resolve(name)

@@ -18,9 +18,12 @@ from pathlib import Path
 
 from zoo.errors import HubError
 from zoo.hub.base import MAIN
+from zoo.hub.changes import LOCKS as LOCKS
+from zoo.hub.changes import changing
 from zoo.placing import flush, settle, staging, sweep, write_new
 
-LOCKS = ".locks"
+STAGES = f"{LOCKS}/stages"
+"""The folder for what is on its way in or out of a hub, which as a rule is empty."""
 PATIENCE = 120.0
 """Seconds to wait for another process that is writing to the same repository."""
 PREFIX = "models--"
@@ -105,7 +108,7 @@ class Repository:
         """With no other process writing, and nothing left over from one that was killed."""
         from filelock import FileLock, Timeout
 
-        (self.root / LOCKS).mkdir(parents=True, exist_ok=True)
+        (self.root / STAGES).mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.root / LOCKS / f"{self.path.name}.lock", timeout=PATIENCE, mode=0o666)
         try:
             lock.acquire()
@@ -115,10 +118,11 @@ class Repository:
                 "Wait for it, or end it, and try again."
             ) from problem
         try:
-            sweep(self.root)
-            if sweep(self.path):
-                self._tidy()
-            yield
+            with changing(self.root, self.name):
+                sweep(self.root / STAGES)
+                if sweep(self.path):
+                    self._tidy()
+                yield
         finally:
             lock.release()
 
@@ -192,8 +196,9 @@ class Repository:
 
     def clear(self) -> None:
         """Everything. For the lock's holder."""
-        with staging(self.root, "delete") as stage:
+        with staging(self.root / STAGES, "delete") as stage:
             os.rename(self.path, stage / "gone")
+            flush(self.root)
 
     def _snapshot(
         self, stage: Path, commit: str, files: Mapping[str, Source], digests: Mapping[str, str]

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import Protocol
 
-from zoo.errors import AmbiguousNameError, HubError, UnknownRevisionError
+from zoo.checkpoints.folder import CheckpointFolder
+from zoo.errors import AmbiguousNameError, HubError, UnknownNameError, UnknownRevisionError
 from zoo.hub.base import MAIN, Publishing, Revision
 from zoo.hub.reference import check_revision
 from zoo.registry import suggest
@@ -49,6 +50,13 @@ class RevisionHub(Publishing):
         self._commit(kept, None)
         tags = kept.tags()
         return [self._revision(kept, commit, tags) for commit in kept.commits()]
+
+    def _newest(self, name: str) -> CheckpointFolder | None:
+        commit = self._repository(name).ref()
+        try:
+            return self.fetch(name, commit) if commit else None
+        except UnknownNameError:  # gone meanwhile
+            return None
 
     def _repository(self, name: str) -> Kept:
         raise NotImplementedError

@@ -13,7 +13,7 @@ from typing import Any
 
 from zoo.errors import brief
 from zoo.hub.base import MAIN, commit_of
-from zoo.hub.repository import Repository, Source
+from zoo.hub.repository import STAGES, Repository, Source
 from zoo.hub.server import about
 from zoo.hub.server.about import Note
 from zoo.hub.server.bodies import Body, as_object
@@ -123,7 +123,7 @@ def create(repository: Repository, private: bool, author: str) -> bool:
 
 def staged(repository: Repository) -> AbstractContextManager[Path]:
     """Room for large files on their way, gone afterwards."""
-    return staging(repository.root, "upload")
+    return staging(repository.root / STAGES, "upload")
 
 
 def _changed(repository: Repository, kept: dict[str, Entry], change: Change) -> dict[str, tuple[str, Source]]:
