@@ -24,13 +24,14 @@ from zoo.specs.experiment import (
     EvaluationSpec,
     ExperimentSpec,
     LedgerSpec,
-    PopulationSpec,
     StopSpec,
     TrainSpec,
 )
 from zoo.specs.families import STANDARD_SPLITS, TaskSpec
 from zoo.specs.license import spdx
 from zoo.specs.loading import parse
+from zoo.specs.population import PopulationSpec
+from zoo.specs.search import RandomSearchSpec, TPESearchSpec
 from zoo.specs.study import PaperSpec, StudySpec
 from zoo.specs.writing import to_yaml
 
@@ -151,9 +152,23 @@ GRID = st.dictionaries(
     st.lists(st.integers(1, 99), min_size=1, max_size=3).map(tuple),
     max_size=2,
 )
+POINTS = st.lists(st.fixed_dictionaries({"train.log_every": st.integers(1, 99)}), min_size=1, max_size=3)
+SPACE = st.fixed_dictionaries(
+    {
+        "train.log_every": st.sampled_from(["integer", "log-integer"]).map(
+            lambda kind: {"kind": kind, "low": 1, "high": 9}
+        )
+    },
+    optional={"record.snapshots.base": st.just({"kind": "log-uniform", "low": 2.0, "high": 4.0})},
+)
 SPECIAL: dict[tuple[type, str], st.SearchStrategy[Any]] = {
     (PopulationSpec, "grid"): GRID,
     (PopulationSpec, "members"): st.integers(1, 1000),
+    (PopulationSpec, "points"): st.none() | POINTS.map(tuple),
+    (RandomSearchSpec, "space"): SPACE,
+    (RandomSearchSpec, "trials"): st.integers(1, 5),
+    (TPESearchSpec, "space"): SPACE,
+    (TPESearchSpec, "trials"): st.integers(1, 5),
     (EvaluationSpec, "splits"): st.lists(SPLITS, max_size=2).map(tuple),
     (LedgerSpec, "split"): SPLITS,
 }

@@ -73,7 +73,7 @@ def portrait_of(folder: CheckpointFolder) -> bytes | None:
 
 
 def _shown(record: Record, experiment: ExperimentSpec, most: int) -> list[int]:
-    """Numbers of the members that are drawn: evenly over the combinations of a grid, or else the first."""
+    """Numbers of the members that are drawn: evenly over the combinations, or else the first."""
     count, population = record.members or 1, experiment.population
     combinations = range(0, count, population.members if population is not None else 1)
     if population is None or len(combinations) < 2:
@@ -87,9 +87,9 @@ def _name(record: Record, experiment: ExperimentSpec, index: int) -> str:
     if record.members is None:
         return ""
     population = experiment.population
-    if population is None or len(population.grid) != 1:
+    if population is None or len(population.paths) != 1:
         return f"member {index}"
-    (path,) = population.grid
+    (path,) = population.paths
     value = population.variation(index, 0)[path]
     if isinstance(value, str):
         return value

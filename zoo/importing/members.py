@@ -127,9 +127,9 @@ def _populated(experiment: ExperimentSpec, files: int, member: int | None) -> Ex
         return experiment.member(member)
     if population is not None and len(population) == files:
         return experiment
-    if population is not None and population.grid:
+    if population is not None and population.paths:
         raise ForeignFileError(
-            f"the spec {experiment.name} {has}, which differ in {', '.join(population.grid)}, and there are "
+            f"the spec {experiment.name} {has}, which differ in {', '.join(population.paths)}, and there are "
             f"{files} file(s). Give one for each, or one file and --member."
         )
     members = None if files == 1 else {"members": files}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -13,6 +12,7 @@ from zoo.specs.base import Count, Line, Lines, Name, Seed, Spec, Text, located
 from zoo.specs.claim import ClaimSpec
 from zoo.specs.families import LearnerSpec, ModelSpec, TaskSpec
 from zoo.specs.license import License
+from zoo.specs.population import PopulationSpec
 from zoo.specs.problems import explain
 
 
@@ -112,41 +112,6 @@ class RecordSpec(Spec):
     """Trials of the test split stored with their outputs, replayed by ``zoo verify``."""
 
 
-class PopulationSpec(Spec):
-    """Members that differ in their seed (``train.seed``, ``train.seed`` + 1, …) and in fields on a grid."""
-
-    members: Annotated[int, Field(ge=1, le=100_000)] = 1
-    """Seeds for each combination of the grid."""
-    grid: dict[str, Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]] = {}
-    """Dotted path in the experiment → values; every combination is trained with every seed."""
-
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        combinations = math.prod(map(len, self.grid.values()))
-        if combinations > 4096 or combinations * self.members > 100_000:
-            raise ValueError(
-                f"{combinations} combinations of the grid times {self.members} seeds are too many; "
-                "at most 4096 combinations and 100000 members"
-            )
-        if self.members > 1 and "train.seed" in self.grid:
-            raise located("the seeds follow from 'members'; give one of the two", "grid", "train.seed")
-        return self
-
-    def __len__(self) -> int:
-        return self.members * math.prod(map(len, self.grid.values()))
-
-    def variation(self, index: int, seed: int) -> dict[str, Any]:
-        """Dotted path → value of one member; seeds vary fastest, then paths from the end of the alphabet."""
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        index, offset = divmod(index, self.members)
-        chosen: dict[str, Any] = {"train.seed": seed + offset}
-        for path, values in sorted(self.grid.items(), reverse=True):
-            index, which = divmod(index, len(values))
-            chosen[path] = values[which]
-        return chosen
-
-
 class ExperimentSpec(Spec):
     """Everything that determines a trained network, or a population of them."""
 
@@ -189,13 +154,22 @@ class ExperimentSpec(Spec):
             raise located(message, "learner", "kind")
         if self.population is not None and self.train.seed + self.population.members > 2**63:
             raise located("leaves no room for the seeds of all members below 2**63", "train", "seed")
-        if self.population is not None and self.population.grid:
-            for index in range(0, len(self.population), self.population.members):
-                self.member(index)  # one of each combination: seeds cannot be wrong
+        if self.population is not None and self.population.paths:
+            for index in self.population.combinations():
+                self.member(index)  # one of each: seeds cannot be wrong
+        search = self.population.search if self.population is not None else None
+        if search is not None and search.kind == "tpe":
+            measured = dict.fromkeys(("validation", *self.record.evaluation.splits))
+            if search.metric.partition("/")[0] not in measured:
+                message = f"should be of {' or '.join(measured)}, for example validation/loss"
+                raise located(message, "population", "search", "metric")
         return self
 
     def members(self) -> list[ExperimentSpec]:
-        """One experiment for each member; just this one where there is no population."""
+        """One experiment for each member; just this one where there is no population.
+
+        Raises :class:`SpecError` where a search has to find them.
+        """
         return [self] if self.population is None else [self.member(k) for k in range(len(self.population))]
 
     def member(self, index: int) -> ExperimentSpec:
@@ -203,12 +177,18 @@ class ExperimentSpec(Spec):
         if self.population is None:
             return self
         variation = self.population.variation(index, self.train.seed)
-        if not self.population.grid:  # known to be valid, and this is on the way of every load
+        if not self.population.paths:  # known to be valid, and this is on the way of every load
             train = self.train.model_copy(update={"seed": variation["train.seed"]})
             return self.model_copy(update={"population": None, "train": train})
-        return self._member(variation)
+        return self.varied(variation)
 
-    def _member(self, variation: dict[str, Any]) -> ExperimentSpec:
+    def varied(self, variation: dict[str, Any]) -> ExperimentSpec:
+        """The experiment of a single member, with these values at dotted paths.
+
+        Raises :class:`ValueError`, located in the population, where there is no such path or the values
+        cannot stand there.
+        """
+        population = self.population or PopulationSpec()
         data: dict[str, Any] = {**self.plain(), "population": None}
         for path, value in variation.items():
             *parents, last = path.split(".")
@@ -216,7 +196,8 @@ class ExperimentSpec(Spec):
             for key in parents:
                 node = node.get(key) if isinstance(node, dict) else None
             if not isinstance(node, dict) or last not in node or path in ("population", "name"):
-                raise located("there is no such field in this experiment", "population", "grid", path)
+                there = population.place(path)
+                raise located("there is no such field in this experiment", "population", *there)
             node[last] = value
         try:
             return ExperimentSpec.model_validate(data)
@@ -224,4 +205,5 @@ class ExperimentSpec(Spec):
             member = ", ".join(f"{path}={value!r}" for path, value in sorted(variation.items()))
             why = explain(problem, ExperimentSpec)[0]
             message = f"the member with {brief(member, 200)} is refused: {why}"
-            raise located(message, "population", "grid") from problem
+            place = "search" if population.search else "points" if population.points else "grid"
+            raise located(message, "population", place) from problem

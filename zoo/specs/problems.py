@@ -246,5 +246,7 @@ def _choices(annotation: Any) -> list[Any]:
 def _tags(annotation: Any) -> list[str]:
     """Kinds of the classes of a union."""
     members = _members(_bare(annotation)) or [_bare(annotation)]
+    if len(members) == 1 and members[0] is not annotation:  # a union that may be left out
+        return _tags(members[0])
     fields = [m.model_fields["kind"] for m in members if _is_model(m) and "kind" in m.model_fields]
     return [kind for field in fields for kind in _choices(field.annotation)]

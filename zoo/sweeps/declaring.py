@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import SpecError, TrainingError, brief
-from zoo.specs.experiment import ExperimentSpec, PopulationSpec
+from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.loading import load
+from zoo.specs.population import PopulationSpec
 from zoo.specs.problems import validate
 from zoo.specs.reading import value
 
