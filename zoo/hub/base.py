@@ -48,6 +48,18 @@ class Revision:
         return str(self.reference)
 
 
+class UnreachableError(HubError):
+    """A hub does not answer. ``pause`` are the seconds after which it might; none, if it hardly will."""
+
+    def __init__(self, message: str, pause: float | None = None) -> None:
+        super().__init__(message)
+        self.pause = pause
+
+
+class OvertakenError(HubError):
+    """Somebody else has published in the meantime, and nothing was changed."""
+
+
 class Hub(Protocol):
     """Where checkpoints are published and fetched by name.
 
@@ -94,7 +106,7 @@ def check_tag(tag: str) -> None:
 def check_parent(name: str, newest: str | None, parent: str | None) -> None:
     """Whether a name still stands for the commit that is to be followed, where one is given."""
     if parent is not None and newest != parent:
-        raise HubError(
+        raise OvertakenError(
             f"somebody else has published {name} in the meantime: it is at {(newest or 'nothing')[:12]} now, "
             f"and {parent[:12]} was to be followed. Look at what is there, and publish again."
         )
@@ -170,7 +182,8 @@ class DirectoryHub(Publishing):
         except OSError as problem:
             advice = _ADVICE.get(problem.errno or 0, "Look at the directory, or take another hub.")
             reason = problem.strerror or f"{type(problem).__name__}: {problem}"
-            raise HubError(
+            error = HubError if problem.errno in _ADVICE else UnreachableError  # as a disk that is away
+            raise error(
                 f"cannot {what} in the hub {self.name!r} ({self.root}): {reason}. Nothing was changed. "
                 f"{advice}"
             ) from problem

@@ -6,7 +6,7 @@ import hashlib
 
 from zoo.checkpoints.folder import CheckpointFolder
 from zoo.hub.base import MAIN, DirectoryHub, Revision, check_parent, check_tag, commit_of
-from zoo.hub.reference import check_name, is_name
+from zoo.hub.reference import check_name, is_listed
 from zoo.hub.repository import Repository
 from zoo.hub.revisions import RevisionHub
 
@@ -16,7 +16,7 @@ class CacheHub(RevisionHub, DirectoryHub):
 
     def names(self) -> list[str]:
         with self._failing_clearly("list the names"):
-            return sorted(filter(is_name, Repository.names(self.root)))
+            return sorted(filter(is_listed, Repository.names(self.root)))
 
     def publish(
         self,

@@ -5,18 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zoo.errors import HubError, OfflineError, UnknownNameError, UnknownRevisionError
-from zoo.hub.base import MAIN
+from zoo.hub.base import MAIN, OvertakenError
+from zoo.hub.base import UnreachableError as UnreachableError
 from zoo.hub.download import pause
 from zoo.hub.network import redacted
 from zoo.registry import suggest
-
-
-class UnreachableError(HubError):
-    """A hub does not answer. ``pause`` are the seconds after which it might; none, if it hardly will."""
-
-    def __init__(self, message: str, pause: float | None = None) -> None:
-        super().__init__(message)
-        self.pause = pause
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ def explained(problem: Exception, attempt: Attempt) -> Exception:
         reason = "this token may not do that" if status == 403 else "no token, or one that is not valid"
         return HubError(f"{doing}: {reason}. To write there, {attempt.login}")
     if status in (409, 412):
-        return HubError(
+        return OvertakenError(
             f"{doing}: somebody else has published in the meantime. Look at what is there with "
             f"'zoo show {id}', and publish again. Nothing was changed."
         )

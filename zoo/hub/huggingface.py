@@ -343,23 +343,13 @@ class HuggingFaceHub:
 
     def _bring(self, repository: Repository, commit: str, file: str, entry: FileEntry | None) -> bool:
         """Fetch a file into the cache, unless it has the same under another name; whether the hub has it."""
-        from huggingface_hub import hf_hub_url
-        from huggingface_hub.errors import RemoteEntryNotFoundError
-        from huggingface_hub.utils._headers import build_hf_headers
-
         id = repository.name
         with (
             self._failing_clearly(f"fetch {file} of", id, commit),
             staging(repository.path, "fetch") as stage,
         ):
-            url = hf_hub_url(id, file, revision=commit, endpoint=self.api.endpoint)
-            headers = build_hf_headers(token=self.api.token, library_name=LIBRARY)
-            size = None if entry is None else entry.size
-            most = MAX_FREE if size is None else size
-            try:
-                with bounded(url, ATTEMPTS * most + MOST, SECONDS + most / SLOWEST):
-                    digest = download(url, headers, stage / "file", size, most)
-            except RemoteEntryNotFoundError:
+            digest = self._download(id, commit, file, stage / "file", None if entry is None else entry.size)
+            if digest is None:
                 return False
             if entry is not None and digest != entry.sha256:
                 raise CheckpointError(
@@ -368,6 +358,21 @@ class HuggingFaceHub:
                 )
             repository.add(stage, commit, file, stage / "file", digest)
         return True
+
+    def _download(self, id: str, commit: str, file: str, to: Path, size: int | None) -> str | None:
+        """Put a file of a commit into a new one here; its SHA-256, or none where there is no such file."""
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.errors import RemoteEntryNotFoundError
+        from huggingface_hub.utils._headers import build_hf_headers
+
+        url = hf_hub_url(id, file, revision=commit, endpoint=self.api.endpoint)
+        headers = build_hf_headers(token=self.api.token, library_name=LIBRARY)
+        most = MAX_FREE if size is None else size
+        try:
+            with bounded(url, ATTEMPTS * most + MOST, SECONDS + most / SLOWEST):
+                return download(url, headers, to, size, most)
+        except RemoteEntryNotFoundError:
+            return None
 
     def _before(self, name: str, head: str) -> CheckpointFolder | None:
         """The checkpoint that is to be followed, where there is one that can be read."""

@@ -14,7 +14,7 @@ from zoo.errors import HubError, UnknownNameError
 from zoo.hub.base import Revision, check_parent, check_tag
 from zoo.hub.manifest import Manifest
 from zoo.hub.object_repository import AGE, ObjectRepository
-from zoo.hub.reference import check_name, is_name
+from zoo.hub.reference import check_name, is_listed, is_name
 from zoo.hub.repository import COMMIT, PREFIX
 from zoo.hub.revisions import RevisionHub
 from zoo.hub.store import Store
@@ -48,7 +48,7 @@ class ObjectHub(RevisionHub):
 
     def names(self) -> list[str]:
         """Every name that something is published under, sorted; nothing in a hub that does not exist yet."""
-        found = [name for name in self._folders() if is_name(name)]
+        found = [name for name in self._folders() if is_listed(name)]
         there = self.store.each(lambda name: self._repository(name).exists, found)
         return sorted(name for name, exists in zip(found, there, strict=True) if exists)
 

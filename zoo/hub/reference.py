@@ -26,6 +26,7 @@ TAIL = rf"(?:@(?P<revision>{REVISION}))?(?:/(?P<member>{NUMBER}|\*))?(?:\#(?P<st
 ORGANISATION = rf"{PART}/(?!(?:[0-9]+|\*)(?:[@/\#]|$))"
 """The first half of ``lab/name``; digits after the slash are a member, never a name."""
 
+_PARCEL = re.compile(r"(?:[^/]+/)?zoo-(?:run|state|sweep)-[0-9a-f]{32}")
 _NAME = re.compile(rf"(?:{ORGANISATION})?{PART}")
 _REFERENCE = re.compile(rf"(?:(?P<hub>{PART}):)?(?P<name>(?:{ORGANISATION})?{PART}){TAIL}")
 _PATH_TAIL = re.compile(rf"(?P<path>.+?)(?:/(?P<member>{NUMBER}|\*))?(?:\#(?P<step>{NUMBER}))?", re.DOTALL)
@@ -146,6 +147,16 @@ def is_path(text: str) -> bool:
 def is_name(text: str) -> bool:
     """Whether a text is a name, ``lab/name`` included, without hub, revision, member or step."""
     return bool(_NAME.fullmatch(text)) and not _reserved(text)
+
+
+def is_parcel(name: str) -> bool:
+    """Whether a name is that of files on their way between processes, which are no checkpoint."""
+    return bool(_PARCEL.fullmatch(name))
+
+
+def is_listed(name: str) -> bool:
+    """Whether a text is a name that lists of checkpoints show."""
+    return is_name(name) and not is_parcel(name)
 
 
 def check_name(name: str) -> str:

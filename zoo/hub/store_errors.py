@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 from zoo.errors import HubError
+from zoo.hub.base import UnreachableError
 from zoo.hub.network import redacted
 
 _ADVICE = {
@@ -29,7 +30,8 @@ def explained(problem: Exception, what: str, where: str) -> HubError:
         number = getattr(problem, "errno", None) or 0
         advice = _ADVICE.get(number, "Check the address and the network, and try again.")
     reason = redacted(f"{type(problem).__name__}: {problem}")[:300].rstrip(".")
-    return HubError(f"cannot {what} in {where}: {reason}. {advice}")
+    error = UnreachableError if may_pass(problem) else HubError
+    return error(f"cannot {what} in {where}: {reason}. {advice}")
 
 
 def may_pass(problem: Exception) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from zoo.errors import HubError
 from zoo.hub.base import MAIN
-from zoo.hub.reference import is_name
+from zoo.hub.reference import is_listed, is_name
 from zoo.hub.repository import COMMIT, Repository
 from zoo.hub.server import about
 from zoo.hub.server.about import About
@@ -93,7 +93,7 @@ class Shelf:
         self._cards: Remembered[Card] = Remembered(32 * 2**20, lambda card: 1000 + card.size)
 
     def names(self) -> list[str]:
-        return sorted(name for name in Repository.names(self.root) if is_name(name))
+        return sorted(name for name in Repository.names(self.root) if is_listed(name))
 
     def place(self, name: str) -> Place:
         """Where a repository is, if there is one. Raises :class:`RefusedError` for what is no name."""
