@@ -13,7 +13,8 @@ from torch import Tensor
 from zoo.errors import SpecError
 from zoo.specs.tasks.cognitive import TRIALS, MultiTaskSpec, TrialName
 from zoo.tasks.base import Batch
-from zoo.tasks.cognitive import MultiTask, _code
+from zoo.tasks.cognitive import MultiTask
+from zoo.tasks.directions import encode
 
 RING = torch.arange(32) * (2 * math.pi / 32)
 
@@ -168,7 +169,7 @@ def turned(batch: Batch, degrees: float) -> Tensor:
     """Outputs that point so much further."""
     y = batch.y.clone()
     now = (batch.latents["epoch"] == 5) & (batch.latents["responds"] > 0)[:, None]
-    code = _code(MultiTaskSpec(), batch.latents["response"] + math.radians(degrees))
+    code = encode(batch.latents["response"] + math.radians(degrees), "ring", 32)
     y[..., 1:] = torch.where(now[..., None], 0.05 + code[:, None], y[..., 1:])
     return y
 

@@ -35,6 +35,14 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "sine": Kind("zoo.specs.tasks.dynamics:SineSpec", "zoo.tasks.dynamics:Sine"),
         "digits": Kind("zoo.specs.tasks.images:DigitsSpec", "zoo.tasks.images:Digits"),
         "multi-task": Kind("zoo.specs.tasks.cognitive:MultiTaskSpec", "zoo.tasks.cognitive:MultiTask"),
+        "evidence": Kind("zoo.specs.tasks.decision:EvidenceSpec", "zoo.tasks.decision:Evidence"),
+        "delayed-comparison": Kind(
+            "zoo.specs.tasks.decision:ComparisonSpec", "zoo.tasks.decision:Comparison"
+        ),
+        "working-memory": Kind(
+            "zoo.specs.tasks.decision:WorkingMemorySpec", "zoo.tasks.decision:WorkingMemory"
+        ),
+        "go-no-go": Kind("zoo.specs.tasks.decision:GoNoGoSpec", "zoo.tasks.decision:GoNoGo"),
         "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
         "recorded": Kind("zoo.specs.tasks.recorded:RecordedSpec", "zoo.tasks.recorded:Recorded"),
         "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from zoo.specs.tasks.cognitive import PERIODS, TRIALS, MultiTaskSpec, Trial
 from zoo.tasks.base import Batch, Task
+from zoo.tasks.directions import decode, difference, encode
 from zoo.tasks.drawing import Chances, drawn, drawn_steps, pick, sign
+from zoo.tasks.timing import epochs
 
 RESPONSE, OVER = PERIODS.index("response"), len(PERIODS)
 FIRST = {"go": ("stimulus", "response"), "reaction": ("response",)}
@@ -21,7 +23,7 @@ SECOND = {"decision": "stimulus", "comparison": "second", "match": "response", "
 CUE_STAYS = ("reaction", "match", "category")
 """Timings in which the fixation cue does not go off when it is time to respond."""
 MODALITIES = {"first": (1.0, 0.0), "second": (0.0, 1.0)}
-FIXATION, BUMP, BASELINE = 0.8, 0.8, 0.05
+FIXATION, BASELINE = 0.8, 0.05
 
 
 class MultiTask(Task):
@@ -45,12 +47,11 @@ class MultiTask(Task):
         trials = [TRIALS[name] for name in spec.occurring]
         which = _task(spec, u())
         ends, lit = _periods(spec, trials, which, u)
-        time = torch.arange(spec.steps, device=which.device)
-        epoch = (time[:, None] >= ends[:, None]).sum(-1)
+        epoch = epochs(ends, spec.steps)
         cue, *shown = lit.gather(2, epoch[:, None].expand(-1, 3, -1)).unbind(1)
 
         angles, strengths, responds, response = _stimuli(spec, trials, which, u)
-        coded = _code(spec, angles)
+        coded = encode(angles, spec.encoding, spec.units)
         rule = pick([spec.tasks.index(name) for name in spec.occurring], which)
         rules = torch.zeros(examples, len(spec.tasks), device=which.device)
         rules[torch.arange(examples, device=which.device), rule] = 1
@@ -61,7 +62,9 @@ class MultiTask(Task):
             deviation = spec.noise * math.sqrt(2 * spec.tau / spec.dt)
             x.add_(torch.randn(x.shape, generator=generator, device=which.device), alpha=deviation)
 
-        y, mask = _answer(spec, epoch, ends[:, RESPONSE - 1], responds, _code(spec, response))
+        y, mask = _answer(
+            spec, epoch, ends[:, RESPONSE - 1], responds, encode(response, spec.encoding, spec.units)
+        )
         decides = pick([trial.answer == "stronger" for trial in trials], which)
         evidence = torch.where(decides[:, None], strengths[..., 0] - strengths[..., 1], 0.0) / 2
         two = pick([trial.epochs in SECOND for trial in trials], which)
@@ -100,8 +103,8 @@ class MultiTask(Task):
         kept = (fixates | ~judged).all(1)
         row = torch.arange(len(y), device=y.device)
         last = latents["end"] - 1
-        away = (_direction(self.spec, y[row, last, 1:]) - latents["response"] + math.pi) % (2 * math.pi)
-        near = (away - math.pi).abs() <= math.radians(self.spec.tolerance)
+        away = difference(decode(y[row, last, 1:], self.spec.encoding), latents["response"])
+        near = away.abs() <= math.radians(self.spec.tolerance)
         fixates = fixates[row, last]
         right = torch.where(latents["responds"] > 0, near & ~fixates, fixates)
         return {"accuracy": (right & kept).to(y.dtype), "response_accuracy": right.to(y.dtype)}
@@ -190,24 +193,6 @@ def _strengths(spec: MultiTaskSpec, of: Callable[..., Tensor], u: Chances) -> Te
     evidence = torch.where(chosen("shared"), shared, evidence)
     here = torch.stack([of("shown", "first", "both", "shared"), of("shown", "second", "both", "shared")], 1)
     return torch.where(chosen("either"), either, evidence * here[..., None])
-
-
-def _code(spec: MultiTaskSpec, angles: Tensor) -> Tensor:
-    """Directions as the activity that stands for them, ``[…, width]``."""
-    if spec.encoding == "cos-sin":
-        return torch.stack([angles.cos(), angles.sin()], -1)
-    turn = 2 * math.pi
-    preferred = torch.arange(spec.units, device=angles.device) * (turn / spec.units)
-    apart = (angles[..., None] - preferred + math.pi) % turn - math.pi
-    return BUMP * torch.exp(-((apart / (math.pi / 8)) ** 2) / 2)
-
-
-def _direction(spec: MultiTaskSpec, activity: Tensor) -> Tensor:
-    """The direction that activity ``[example, width]`` stands for: that of the population vector."""
-    if spec.encoding == "cos-sin":
-        return torch.atan2(activity[:, 1], activity[:, 0])
-    preferred = torch.arange(spec.units, device=activity.device) * (2 * math.pi / spec.units)
-    return torch.atan2(activity @ preferred.sin().to(activity), activity @ preferred.cos().to(activity))
 
 
 def _answer(

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from zoo.specs.base import NonNegative, Positive, Spec, located
 from zoo.specs.families import TaskSpec
+from zoo.specs.tasks.timing import Drawn, steps_in
 
 
 class Trial(NamedTuple):
@@ -71,8 +72,6 @@ TrialName = Literal[
     "dnmc",
 ]
 TrialNames = Annotated[tuple[TrialName, ...], Field(strict=False, min_length=1)]
-Drawn = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)]
-"""Of one number, that; of two, uniform between them; of more, any of them with equal chance."""
 
 
 class GoEpochs(Spec):
@@ -234,7 +233,7 @@ class MultiTaskSpec(TaskSpec):
     def in_steps(self, seconds: float, period: str) -> int:
         """A duration in whole time steps."""
         factor = self.delay_factor if period == "delay" else 1.0
-        return int(seconds * factor / self.dt + 1e-6)
+        return steps_in(seconds * factor, self.dt)
 
     def split_names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys([*super().split_names(), *self.tasks]))
