@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo.analysis.compare import compare as compare
+    from zoo.analysis.measure import analyse as analyse
     from zoo.hub import names as names
     from zoo.hub.load import load as load
     from zoo.hub.publish import publish as publish
@@ -34,6 +35,7 @@ _VERBS = {
     "pull": "zoo.hub.publish",
     "verify": "zoo.hub.verify",
     "compare": "zoo.analysis.compare",
+    "analyse": "zoo.analysis.measure",
     "reproduce": "zoo.studies.reproduce",
     "spec": "zoo.specs.loading:load",
 }

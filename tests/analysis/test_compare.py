@@ -230,13 +230,13 @@ def test_one_more_network_costs_one_more_row(rnn, calls, monkeypatch, fields) ->
     items = {str(seed): rnn(seed) for seed in range(5)}
     before = compare(items, **FAST, **fields)
     asked: list[Any] = []
-    original = Comparator.measures
+    original = Comparator.parts
 
     def counted(self: Any, features: Any, pairs: Any) -> Any:
         asked.append(pairs.tolist())
         return original(self, features, pairs)
 
-    monkeypatch.setattr(Comparator, "measures", counted)
+    monkeypatch.setattr(Comparator, "parts", counted)
     after = compare({**items, "new": rnn(5)}, **FAST, **fields)
     assert calls[5:] == ["new"], "features are kept, too"
     assert asked == [[[k, 5] for k in range(5)]]
@@ -308,7 +308,7 @@ def test_networks_of_another_kind() -> None:
     asked: list[dict[str, Any]] = []
     networks = [SimpleNamespace(name=name, trajectories=trajectories) for name in ("a", "b")]
     assert compare(networks, "cka", trials=3, seed=1).names == ("a", "b")
-    assert asked == [{"trials": 3, "seed": 1, "split": "test", "site": "h"}] * 2
+    assert asked == [{"trials": 3, "seed": 1, "split": "test", "site": None}] * 2
 
 
 def test_importing_loads_no_optional_library() -> None:

@@ -59,7 +59,9 @@ def test_the_rank_of_noisy_mixtures() -> None:
 
 def test_refused() -> None:
     states = _driven()[0]
-    with pytest.raises(AnalysisError, match="the Gramian of 'array-1' needs the inputs that drive it"):
+    with pytest.raises(
+        AnalysisError, match=r"gramian needs the inputs of .* 'array-1' has none.*serve: delay-rank"
+    ):
         measure([states], "gramian")
     with pytest.raises(AnalysisError, match="'dsa' measures no network by itself"):
         measure([states], "dsa")

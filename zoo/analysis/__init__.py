@@ -8,8 +8,9 @@ from zoo.analysis.base import Comparator, Features
 from zoo.analysis.bootstrap import Bootstrap, bootstrap
 from zoo.analysis.compare import compare
 from zoo.analysis.dynamics.choosing import Sweep, sweep
+from zoo.analysis.finding import Finding, Findings
 from zoo.analysis.matrix import DistanceMatrix
-from zoo.analysis.measure import Measurement, measure
+from zoo.analysis.measure import Found, Measurement, analyse, measure
 from zoo.analysis.observe import observe
 
 __all__ = [
@@ -17,8 +18,12 @@ __all__ = [
     "Comparator",
     "DistanceMatrix",
     "Features",
+    "Finding",
+    "Findings",
+    "Found",
     "Measurement",
     "Sweep",
+    "analyse",
     "bootstrap",
     "compare",
     "measure",

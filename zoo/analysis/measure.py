@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from zoo import registry
 from zoo.analysis.base import checked
-from zoo.analysis.items import gather
+from zoo.analysis.finding import Finding, Findings
+from zoo.analysis.items import Item, content, gather
 from zoo.analysis.observe import observe
+from zoo.analysis.store import FindingStore
 from zoo.errors import AnalysisError, brief, calling
 from zoo.models.trajectories import Trajectories
 from zoo.progress import Bars
@@ -21,58 +24,141 @@ from zoo.specs.families import AnalysisSpec
 from zoo.specs.problems import validate
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from zoo.network import Network
 
 S = TypeVar("S", bound=Any)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a measurement finds in a network."""
+
+    numbers: Mapping[str, float | Tensor]
+    arrays: Mapping[str, Tensor | np.ndarray] = field(default_factory=dict)
+
+
 class Measurement(ABC, Generic[S]):
-    """Numbers of one network, from its trajectories. Built from ``(spec)`` alone."""
+    """Numbers and arrays of one network. Built from ``(spec)`` alone.
+
+    A new one gives ``find``; and ``figure`` where there is something to see.
+    """
 
     arity: ClassVar[Literal["one"]] = "one"
+    requires: ClassVar[frozenset[str]] = frozenset()
+    """``network``, for what arrays cannot serve; ``step``, for what needs a network that iterates; and
+    fields of :class:`Trajectories`, such as ``inputs``."""
+    version: ClassVar[int] = 1
+    """Raised when what it finds changes, so that kept findings are not taken for new ones."""
 
     def __init__(self, spec: S) -> None:
         self.spec = spec
 
     @abstractmethod
-    def numbers(self, run: Trajectories, network: Network | None) -> Mapping[str, float]:
-        """By name. ``run`` is observed as the spec says, in float64; arrays come without a ``network``.
+    def find(self, run: Trajectories, network: Network | None) -> Found:
+        """``run`` is observed as the spec says, in float64; arrays come without a ``network``.
 
         Raises :class:`AnalysisError` where it cannot be measured.
         """
 
+    def figure(self, finding: Finding) -> Figure:
+        """What was found, drawn. Raises :class:`AnalysisError` where there is nothing to see."""
+        raise AnalysisError(f"{self.spec.kind} finds numbers alone, of which there is no figure.")
 
-def measure(
-    items: Any, measurement: str | AnalysisSpec, *, progress: bool = False, **parameters: Any
-) -> dict[str, dict[str, float]]:
-    """Numbers of each network by itself: its name → name of the number → value.
+    def require(self, run: Trajectories, network: Network | None, name: str) -> None:
+        """Refuse, early, what lacks a part that is needed. Raises :class:`AnalysisError`."""
+        parts = self.requires - {"network", "step"}
+        lacks = [part for part in sorted(parts) if getattr(run, part) is None]
+        if self.requires & {"network", "step"} and network is None:
+            lacks = ["network"]
+        elif "step" in self.requires and not network.model.iterates:  # type: ignore[union-attr]
+            lacks = ["step"]
+        if lacks:
+            serve = ", ".join(_serving(run, network)) or "none"
+            raise AnalysisError(
+                f"{self.spec.kind} needs the {' and the '.join(lacks)} of what it is asked about, and "
+                f"{calling(name)} has none. Analyses that it can serve: {serve}."
+            )
+
+
+def analyse(
+    items: Any,
+    measurement: str | AnalysisSpec,
+    *,
+    progress: bool = False,
+    cache: bool = True,
+    **parameters: Any,
+) -> Findings:
+    """What an analysis finds in each network by itself.
 
     Args:
         items: As for :func:`zoo.compare`; one is enough.
-        measurement: A kind of measurement, or its spec.
+        measurement: A kind of measurement, such as ``fixed-points``, or its spec.
+        progress: A bar on standard error.
+        cache: Keep what is found in published networks under ``$ZOO_HOME``, and take from there what was
+            found before with the same parameters.
         parameters: Fields of the measurement's spec.
 
     Raises:
         AnalysisError: No such network, or one that cannot be measured; also what :func:`zoo.compare` raises.
     """
     made = measurement_of(measurement, parameters)
+    store = FindingStore(made.spec, made.version) if cache else None
     found = gather(items, made.spec, None, least=1)
-    results = {}
     with Bars(progress) as bars:
-        for item in bars.over(found, f"{made.spec.kind}: measuring"):
-            run = item.open()
-            states = checked(run.states, f"{made.spec.kind} cannot use the states of {calling(item.name)}")
-            seen = observe(replace(run, states=states, name=item.name), made.spec.observe)
-            results[item.name] = {
-                name: float(value) for name, value in made.numbers(seen, item.network()).items()
-            }
-            for name, value in results[item.name].items():
-                if not np.isfinite(value):
-                    raise AnalysisError(
-                        f"{made.spec.kind} of {calling(item.name)} gave a {name} that is not finite. "
-                        "Look at its states for values that are extremely large or small."
-                    )
-    return results
+        return Findings(
+            {item.name: _finding(item, made, store) for item in bars.over(found, f"{made.spec.kind}")}
+        )
+
+
+def measure(
+    items: Any, measurement: str | AnalysisSpec, *, progress: bool = False, **parameters: Any
+) -> dict[str, dict[str, float]]:
+    """Numbers of each network by itself: its name → name of the number → value. See :func:`analyse`."""
+    found = analyse(items, measurement, progress=progress, **parameters)
+    return {name: dict(finding.numbers) for name, finding in found.items()}
+
+
+def _finding(item: Item, made: Measurement[Any], store: FindingStore | None) -> Finding:
+    identity = item.identity()
+    kept = store.read(identity[1]) if store and identity else None
+    if identity and kept:
+        return Finding(item.name, made.spec, *kept, identity[0])
+    run, network = item.open(), item.network()
+    made.require(run, network, item.name)
+    states = checked(run.states, f"{made.spec.kind} cannot use the states of {calling(item.name)}")
+    seen = observe(replace(run, states=states, name=item.name), made.spec.observe)
+    found = made.find(seen, network)
+    numbers = {name: float(value) for name, value in found.numbers.items()}
+    for name, value in numbers.items():
+        if not np.isfinite(value):
+            raise AnalysisError(
+                f"{made.spec.kind} of {calling(item.name)} gave a {name} that is not finite. "
+                "Look at its states for values that are extremely large or small."
+            )
+    arrays = {
+        name: value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+        for name, value in found.arrays.items()
+    }
+    if store and identity:
+        store.keep(identity[1], numbers, arrays)
+    origin = identity[0] if identity else run.origin or content(run, ("states",))
+    return Finding(item.name, made.spec, numbers, arrays, origin)
+
+
+def _serving(run: Trajectories, network: Network | None) -> list[str]:
+    """Kinds of measurements whose needs are met."""
+    kinds = []
+    for kind in registry.kinds("analyses"):
+        if not issubclass(registry.spec_class("analyses", kind), MeasurementSpec):
+            continue
+        needs = registry.implementation("analyses", kind).requires
+        has = {"network"} if network is not None else set()
+        has |= {"step"} if network is not None and network.model.iterates else set()
+        if all(need in has or getattr(run, need, None) is not None for need in needs):
+            kinds.append(kind)
+    return kinds
 
 
 def measurement_of(measurement: str | AnalysisSpec, parameters: Mapping[str, Any]) -> Measurement[Any]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from zoo import paths
 from zoo.analysis.base import Comparator, Features
 from zoo.placing import write_whole
 from zoo.specs.base import canonical_json
+from zoo.specs.families import AnalysisSpec
 
 LARGEST = 2**20
 """Bytes of one network's features that are worth keeping; larger ones are soon computed again."""
@@ -35,9 +38,7 @@ class Store:
     """Features of networks, and measures of pairs of them, under one analysis with all its parameters."""
 
     def __init__(self, comparator: Comparator[Any]) -> None:
-        key = {"spec": comparator.spec.plain(), "version": [zoo.__version__, comparator.version]}
-        name = f"{comparator.spec.kind}-{hashlib.sha256(canonical_json(key).encode()).hexdigest()[:16]}"
-        self.folder: Path = paths.home() / "cache" / "analysis" / name
+        self.folder: Path = _folder(comparator.spec, comparator.version)
 
     # Of one network ---------------------------------------------------------------------------
 
@@ -128,3 +129,38 @@ def _write(file: Path, tensors: Mapping[str, Tensor]) -> None:
     with contextlib.suppress(OSError):  # a full or read-only disk must not cost the result
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}))
+
+
+class FindingStore:
+    """What a measurement with all its parameters has found in networks."""
+
+    def __init__(self, spec: AnalysisSpec, version: int) -> None:
+        self.folder: Path = _folder(spec, version)
+
+    def read(self, digest: str) -> tuple[dict[str, float], dict[str, np.ndarray]] | None:
+        """Numbers and arrays of a network, if they were kept."""
+        try:
+            with np.load(self.folder / f"{digest}.npz", allow_pickle=False) as found:
+                arrays = dict(found)
+            names, values = (arrays.pop(key) for key in ("numbers.names", "numbers.values"))
+            return dict(zip(map(str, names), map(float, values), strict=True)), arrays
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return None
+
+    def keep(self, digest: str, numbers: Mapping[str, float], arrays: Mapping[str, np.ndarray]) -> None:
+        if sum(array.nbytes for array in arrays.values()) > LARGEST * 16:
+            return
+        buffer, every = io.BytesIO(), dict(arrays)
+        every |= {"numbers.names": np.array(list(numbers), dtype=str)}
+        every |= {"numbers.values": np.array(list(numbers.values()), dtype=np.float64)}
+        np.savez(buffer, **every)  # type: ignore[arg-type]
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self.folder / f"{digest}.npz", buffer.getvalue())
+
+
+def _folder(spec: AnalysisSpec, version: int) -> Path:
+    """Of an analysis with all its parameters, in this version of it."""
+    key = {"spec": spec.plain(), "version": [zoo.__version__, version]}
+    name = f"{spec.kind}-{hashlib.sha256(canonical_json(key).encode()).hexdigest()[:16]}"
+    return paths.home() / "cache" / "analysis" / name

@@ -15,6 +15,7 @@ from zoo.errors import AnalysisError
 
 def add_to(app: typer.Typer) -> None:
     app.command("compare")(compare)
+    app.command("analyse")(analyse)
     app.command("reproduce")(reproduce)
 
 
@@ -37,15 +38,8 @@ def compare(
 ) -> None:
     """Distances between networks: a table, a heat map, a map."""
     import zoo
-    from zoo.specs.reading import value as parsed
 
-    parameters: dict[str, Any] = {}
-    for text in parameter or ():
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise AnalysisError(f"a parameter is field=value, not {text!r}.")
-        parameters[key] = parsed(value, f"parameter {text!r}")
-    matrix = zoo.compare(names, metric, progress=not as_json(), **parameters)
+    matrix = zoo.compare(names, metric, progress=not as_json(), **_parameters(parameter))
     tested = matrix.permutation_test() if test else None
     for path in save or ():
         (matrix.to_json if path.suffix == ".json" else matrix.to_csv)(path)
@@ -61,6 +55,48 @@ def compare(
     written = [f"wrote {path}" for path in [*(save or ()), *(plot or ())]]
     shown = [table("", ("statistic", "value"), rows)] if rows else []
     emit(data, matrix.table(), *shown, *([str(tested)] if tested else []), *written)
+
+
+def analyse(
+    analysis: Annotated[str, typer.Argument(help="Kind, such as fixed-points; zoo kinds lists them.")],
+    names: Annotated[
+        list[str], typer.Argument(help="Names or globs (name/* is every member), .npy or .npz files.")
+    ],
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", "--parameter", help="field=value of the analysis.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Figure to write: .png or .svg; or a folder.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Arrays to write: .npz or .json; or a folder.")] = None,
+    json: Json = False,
+) -> None:
+    """What an analysis finds in each network by itself: numbers, arrays, a figure."""
+    import zoo
+
+    found = zoo.analyse(names, analysis, progress=not as_json(), **_parameters(parameter))
+    written = []
+    for name, finding in found.items():
+        for path, write, suffix in ((save, finding.save, ".npz"), (plot, finding.plot, ".png")):
+            if path is None:
+                continue
+            if len(found) > 1 and path.suffix:
+                raise AnalysisError(f"there are {len(found)} networks; give a folder in the place of {path}.")
+            written.append(write(path if path.suffix else path / f"{name.replace('/', '-')}{suffix}"))
+    emit(
+        [finding.plain() for finding in found.values()], found.table(), *(f"wrote {path}" for path in written)
+    )
+
+
+def _parameters(given: list[str] | None) -> dict[str, Any]:
+    """Fields of an analysis from ``field=value``. Raises :class:`AnalysisError` for anything else."""
+    from zoo.specs.reading import value as parsed
+
+    parameters: dict[str, Any] = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise AnalysisError(f"a parameter is field=value, not {text!r}.")
+        parameters[key] = parsed(value, f"parameter {text!r}")
+    return parameters
 
 
 def reproduce(

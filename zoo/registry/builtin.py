@@ -14,7 +14,8 @@ class Kind(NamedTuple):
 
 BUILTIN: dict[str, dict[str, Kind]] = {
     "models": {
-        "rate": Kind("zoo.specs.models.recurrent:RateSpec", "zoo.models.recurrent:Rate"),
+        "rate": Kind("zoo.specs.models.rate:RateSpec", "zoo.models.recurrent:Rate"),
+        "lowrank": Kind("zoo.specs.models.rate:LowRankSpec", "zoo.models.rate:LowRank"),
         "elman": Kind("zoo.specs.models.recurrent:ElmanSpec", "zoo.models.recurrent:Elman"),
         "gru": Kind("zoo.specs.models.recurrent:GRUSpec", "zoo.models.recurrent:GRU"),
         "lstm": Kind("zoo.specs.models.recurrent:LSTMSpec", "zoo.models.recurrent:LSTM"),
@@ -67,6 +68,12 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         ),
         "delay-rank": Kind(
             "zoo.specs.analyses.dynamics:DelayRankSpec", "zoo.analysis.dynamics.rank:DelayRank"
+        ),
+        "fixed-points": Kind(
+            "zoo.specs.analyses.network:FixedPointsSpec", "zoo.analysis.dynamics.fixed_points:FixedPoints"
+        ),
+        "lyapunov": Kind(
+            "zoo.specs.analyses.network:LyapunovSpec", "zoo.analysis.dynamics.lyapunov:Lyapunov"
         ),
         "gramian": Kind("zoo.specs.analyses.dynamics:GramianSpec", "zoo.analysis.dynamics.gramian:Gramian"),
     },

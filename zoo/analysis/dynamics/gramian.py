@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from zoo.analysis.dynamics.driven import subspace
-from zoo.analysis.measure import Measurement
+from zoo.analysis.measure import Found, Measurement
 from zoo.errors import AnalysisError, calling
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.dynamics import GramianSpec
@@ -27,13 +26,12 @@ class Gramian(Measurement[GramianSpec]):
     Seen through ``C``, it does not depend on the basis of the states, which identification leaves open.
     """
 
-    def numbers(self, run: Trajectories, network: Network | None) -> Mapping[str, float]:
+    requires = frozenset({"inputs"})
+
+    def find(self, run: Trajectories, network: Network | None) -> Found:
         """``fitted``; and, for a network that is a linear system, ``true`` and their ratio ``relative``."""
         spec, name = self.spec, calling(run.name)
-        if run.inputs is None:
-            raise AnalysisError(
-                f"the Gramian of {name} needs the inputs that drive it. Give trajectories that hold inputs."
-            )
+        assert run.inputs is not None
         inputs = run.inputs.to(run.states)
         found = subspace(run.states, inputs, spec.delays, spec.rank, spec.ridge, name, lengths=run.lengths)
         fitted = output_gramian(found.a, found.b, found.c, name)
@@ -43,7 +41,7 @@ class Gramian(Measurement[GramianSpec]):
             a, b = (matrix.double() for matrix in system())
             true = output_gramian(a, b, torch.eye(len(a)).to(a), name)
             numbers |= {"true": float(true.norm()), "relative": float(fitted.norm() / true.norm())}
-        return numbers
+        return Found(numbers)
 
 
 def output_gramian(a: Tensor, b: Tensor, c: Tensor, name: str) -> Tensor:

@@ -36,8 +36,8 @@ class ObservationSpec(Spec):
 class RunSpec(AnalysisSpec):
     """What an analysis of trajectories can be told: which to run, and what of them to look at."""
 
-    site: Annotated[str, Field(min_length=1, max_length=100)] = "h"
-    """Which recorded site of the network is looked at."""
+    site: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    """Which site of the network is looked at; without one, that which is read out."""
     trials: Count = 64
     """Trials of the task to run, where networks are given by name."""
     split: Annotated[str, Field(min_length=1, max_length=100)] = "test"
