@@ -32,7 +32,25 @@ def sweep(
     grid: Annotated[
         list[str] | None, typer.Option(help="path=one,two,three; every combination is trained.")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds for each combination of the grid.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds for each combination.")] = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="path=log:1e-4..1e-1, also int:4..64, log-int:4..64, 0.5..2 or one,two,three: searched."
+        ),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Points of the search.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="random, or tpe, which goes by the outcomes (extra search).")
+    ] = None,
+    search_seed: Annotated[int | None, typer.Option(help="Of the search.")] = None,
+    objective: Annotated[str | None, typer.Option(help="Metric that tpe is after: validation/loss.")] = None,
+    maximise: Annotated[
+        bool | None, typer.Option("--maximise/--minimise", help="Which way is better for tpe.")
+    ] = None,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Trials that tpe has on their way at a time: 8.")
+    ] = None,
     engine: Annotated[
         str,
         typer.Option(help="here, local:4, dask://host:8786, slurm:workers=4,queue=short, or a YAML file."),
@@ -48,7 +66,7 @@ def sweep(
     plot: Annotated[
         Path | None, typer.Option(help="Figure to write: .png, .svg or .pdf; learning curves and grid.")
     ] = None,
-    metric: Annotated[str, typer.Option(help="What the figure shows over the grid.")] = "test/loss",
+    metric: Annotated[str, typer.Option(help="What the figure shows over what varies.")] = "test/loss",
     json: Json = False,
 ) -> None:
     """Train every member of a population. Call it again to go on: what is finished is not run again.
@@ -57,28 +75,41 @@ def sweep(
     """
     import zoo
     from zoo.hub.lookup import open_hub
-    from zoo.sweeps.declaring import grid_of
+    from zoo.sweeps.declaring import grid_of, space_of
     from zoo.sweeps.results import check_suffix, write_results
     from zoo.sweeps.standing import standing
+    from zoo.sweeps.trials import adaptive
 
     if publish:  # a wrong one is known before hours of training
         open_hub(publish)
     if results:
         check_suffix(results)
+    asked = {
+        "kind": sampler,
+        "space": space_of(search or ()) or None,
+        "trials": trials,
+        "seed": search_seed,
+        "metric": objective,
+        "direction": None if maximise is None else "maximise" if maximise else "minimise",
+        "parallel": parallel,
+    }
     made = zoo.sweep(
         spec,
         overrides or (),
         grid=grid_of(grid or ()),
         seeds=seeds,
+        search={key: value for key, value in asked.items() if value is not None},
         engine=engine,
         group=group,
         fail_fast=fail_fast,
         progress=not as_json(),
     )
     found = standing(made.folder)
-    revision = zoo.publish(made.checkpoint(), publish) if publish and not found.left else None
-    data = {**_data(found), "revision": revision and revision.commit}
+    revision = zoo.publish(made.checkpoint(), publish) if publish and made.trained else None
+    best = made.best() if adaptive(made.folder.experiment) else None
+    data = {**_data(found), "best": best and asdict(best), "revision": revision and revision.commit}
     notes = [f"{found.done} of {found.members} members are done; {len(found.failed)} failed."]
+    notes += [str(best)] if best else []
     notes += [f"published as {revision}"] if revision else []
     if results and found.done:
         notes.append(f"wrote {write_results(made.experiment, results)}")

@@ -34,6 +34,10 @@ class UniformSpec(Spec):
             return self.short(self.low * (1 - quantile) + self.high * quantile)
         return self.short(math.exp(math.log(self.low) * (1 - quantile) + math.log(self.high) * quantile))
 
+    def holds(self, value: Any) -> bool:
+        """Whether a value may have been drawn."""
+        return isinstance(value, float | int) and self.low <= value <= self.high
+
     def short(self, value: float) -> float:
         """A value with as many digits as tell it from others in the range."""
         scale = value if self.kind == "log-uniform" else self.high / 2 - self.low / 2
@@ -62,6 +66,10 @@ class IntegerSpec(Spec):
             drawn = math.floor(math.exp(low * (1 - quantile) + high * quantile))
         return min(max(drawn, self.low), self.high)
 
+    def holds(self, value: Any) -> bool:
+        """Whether a value may have been drawn."""
+        return isinstance(value, int) and self.low <= value <= self.high
+
 
 class ChoiceSpec(Spec):
     """One of a few values, each as likely."""
@@ -78,6 +86,10 @@ class ChoiceSpec(Spec):
     def at(self, quantile: float) -> Any:
         """The value at a fraction of the list; ``quantile`` is from 0 up to 1."""
         return self.values[min(int(quantile * len(self.values)), len(self.values) - 1)]
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value may have been drawn."""
+        return canonical_json(value) in map(canonical_json, self.values)
 
 
 Distribution = Annotated[UniformSpec | IntegerSpec | ChoiceSpec, Field(discriminator="kind")]
@@ -105,6 +117,11 @@ class _Search(Spec):
     def drawn(self, trial: int) -> dict[str, Any]:
         """Path → value of a trial of the random search; a path's draws do not depend on the other paths."""
         return {path: values.at(uniform(self.seed, path, trial)) for path, values in self.space.items()}
+
+    def holds(self, point: Any) -> bool:
+        """Whether a point may have been found in the space."""
+        inside = isinstance(point, dict) and point.keys() == self.space.keys()
+        return inside and all(values.holds(point[path]) for path, values in self.space.items())
 
 
 class RandomSearchSpec(_Search):

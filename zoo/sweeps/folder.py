@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,8 +17,10 @@ from zoo.placing import write_whole
 from zoo.registry import suggest
 from zoo.specs.base import canonical_json
 from zoo.specs.experiment import ExperimentSpec
+from zoo.specs.search import TPESearchSpec
+from zoo.sweeps.trials import Trial, adaptive, beyond, listed
 
-SPEC, STATE, DRIVER = "spec.json", "state.json", "driver.json"
+SPEC, STATE, DRIVER, TRIALS = "spec.json", "state.json", "driver.json", "trials.json"
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class FailedMember:
 
     digest: str
     member: int
-    """Its number in the population, from 0."""
+    """Its number in the population, from 0; −1 where the spec refuses it, so that there is no member."""
     varied: dict[str, Any]
     """Dotted path → value: what sets it apart from the other members."""
     kind: str
@@ -39,7 +41,8 @@ class FailedMember:
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """A folder with ``spec.json``, ``state.json``, ``failures/`` and ``logs/``, a file a member each."""
+    """A folder with ``spec.json``, ``state.json``, ``failures/`` and ``logs/``, a file a member each; and
+    ``trials.json`` where a search finds the members."""
 
     path: Path
 
@@ -69,6 +72,32 @@ class SweepFolder:
             raise TrainingError(
                 f"{self.path / SPEC} cannot be read: {problem}. Call the same sweep again to write it anew."
             ) from problem
+
+    @property
+    def found(self) -> ExperimentSpec:
+        """What is swept, with the points that its search has asked for so far in place of the search."""
+        experiment = self.experiment
+        search = adaptive(experiment)
+        return experiment if search is None else listed(experiment, self.trials(search))
+
+    @property
+    def unfound(self) -> int:
+        """How many members there are, or would have been, beyond those of :attr:`found`."""
+        experiment = self.experiment
+        search = adaptive(experiment)
+        return 0 if search is None else beyond(experiment, self.trials(search))
+
+    def trials(self, search: TPESearchSpec) -> list[Trial]:
+        """What has been asked for, in order; nothing where that is damaged, as it can be asked for again."""
+        rows = self._read(TRIALS).get("trials")
+        try:
+            found = [Trial(**row) for row in rows or ()]
+        except TypeError:
+            return []
+        return found if all(search.holds(trial.point) for trial in found) else []
+
+    def write_trials(self, trials: Sequence[Trial]) -> None:
+        self._write(TRIALS, {"trials": [asdict(trial) for trial in trials]})
 
     @contextlib.contextmanager
     def driven(self, experiment: ExperimentSpec) -> Iterator[None]:

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import TrainingError
 from zoo.placing import write_whole
 from zoo.specs.experiment import ExperimentSpec
+from zoo.specs.population import SEED
 from zoo.sweeps.driving import varied
 from zoo.sweeps.folder import SweepFolder
+from zoo.sweeps.searching import mean
 from zoo.sweeps.sweep import Sweep
+from zoo.sweeps.trials import measured
 from zoo.training.run import Run
 
 if TYPE_CHECKING:
@@ -46,6 +49,41 @@ def finished(experiment: ExperimentSpec) -> list[Finished]:
     return list(found.values())
 
 
+@dataclass(frozen=True)
+class Best:
+    """The best of the combinations, all of whose seeds are finished."""
+
+    varied: dict[str, Any]
+    """Dotted path → value, without the seed."""
+    metric: str
+    value: float
+    """The mean over its members."""
+    members: tuple[int, ...]
+    """Their numbers in the population."""
+
+    def __str__(self) -> str:
+        varied = " ".join(f"{path}={value}" for path, value in self.varied.items())
+        return f"best: {self.metric} {self.value:.4g} with {varied or 'what the spec says'}"
+
+
+def best(experiment: ExperimentSpec, metric: str, maximise: bool = False) -> Best | None:
+    """The best of the finished combinations of a population; none where none is finished.
+
+    Raises :class:`TrainingError` where the members have no such metric.
+    """
+    seeds = experiment.population.members if experiment.population is not None else 1
+    groups: dict[int, list[Finished]] = {}
+    for member in finished(experiment):
+        groups.setdefault(member.number // seeds, []).append(member)
+    found = []
+    for group in groups.values():
+        value = mean([measured(member.result, metric) for member in group])
+        if len(group) == seeds and value is not None:
+            varied = {path: each for path, each in group[0].varied.items() if path != SEED or seeds == 1}
+            found.append(Best(varied, metric, value, tuple(member.number for member in group)))
+    return (max if maximise else min)(found, key=lambda each: each.value, default=None)
+
+
 def rows(members: Sequence[Finished]) -> list[dict[str, Any]]:
     """One row a member and metric: member, digest, what varies, metric, value, steps, stopped, wall_time."""
     return [
@@ -70,7 +108,7 @@ def results(sweep: str | Sweep) -> pd.DataFrame:
     from zoo.extras import need
 
     pandas = need("pandas", "tables", "A table of results")
-    experiment = sweep.experiment if isinstance(sweep, Sweep) else SweepFolder.named(sweep).experiment
+    experiment = sweep.experiment if isinstance(sweep, Sweep) else SweepFolder.named(sweep).found
     frame: pd.DataFrame = pandas.DataFrame(rows(finished(experiment)))
     return frame
 

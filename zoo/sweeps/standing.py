@@ -14,7 +14,7 @@ class Standing:
 
     name: str
     members: int
-    """What is twice in the grid counts once."""
+    """What is twice in the grid counts once; of a search, with those that it has still to find."""
     done: int
     failed: tuple[FailedMember, ...]
     running: int
@@ -31,12 +31,12 @@ class Standing:
 
 def standing(folder: SweepFolder) -> Standing:
     """How the sweep in a folder stands. Raises :class:`TrainingError` where its spec cannot be read."""
-    members = {member.digest(): member for member in folder.experiment.members()}
+    members = {member.digest(): member for member in folder.found.members()}
     finished = {digest for digest, member in members.items() if Run.of(member).finished}
     state = folder.state if folder.has_driver else {}
     return Standing(
         folder.path.name,
-        len(members),
+        len(members) + folder.unfound,
         len(finished),
         tuple(failed for failed in folder.failures() if failed.digest not in finished),
         len(state.get("running", ())),

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.engine.base import Engine
 from zoo.engine.opening import open_engine
 from zoo.errors import TrainingError
 from zoo.specs.experiment import ExperimentSpec
+from zoo.sweeps.asking import optuna
 from zoo.sweeps.declaring import Grid, declared
 from zoo.sweeps.driving import Driver
 from zoo.sweeps.folder import SweepFolder
 from zoo.sweeps.live import Live
+from zoo.sweeps.searching import SearchDriver, found
 from zoo.sweeps.standing import Standing, standing
+from zoo.sweeps.trials import adaptive
 
 if TYPE_CHECKING:
     from zoo.checkpoints.folder import CheckpointFolder
+    from zoo.sweeps.results import Best
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Sweep:
     """A population on its way: how it stands, and its checkpoint in the end."""
 
     experiment: ExperimentSpec
+    """What was declared; of a search by outcomes, with the points that it has asked for in its place."""
     folder: SweepFolder
 
     @property
@@ -38,6 +43,31 @@ class Sweep:
         """How many members are done, and a row for each that failed when it was last tried."""
         return standing(self.folder)
 
+    @property
+    def trained(self) -> ExperimentSpec | None:
+        """The population whose members are all finished; none while some are not.
+
+        Of a search by outcomes, the population of the points that it has found, without those that failed.
+        """
+        if adaptive(self.folder.experiment):
+            return found(self.folder)
+        return None if self.standing.left else self.experiment
+
+    def best(self, metric: str | None = None, maximise: bool | None = None) -> Best | None:
+        """Which of the finished combinations is best by a metric, averaged over the seeds; none where none
+        is finished. Without a metric, by what the search is after, or else the least ``validation/loss``.
+
+        Raises :class:`TrainingError` where the members have no such metric.
+        """
+        from zoo.sweeps.results import best
+
+        search = adaptive(self.folder.experiment)
+        if metric is None and search is not None:
+            metric = search.metric
+        if maximise is None:
+            maximise = search is not None and metric == search.metric and search.direction == "maximise"
+        return best(self.experiment, metric or "validation/loss", maximise)
+
     def checkpoint(self) -> CheckpointFolder:
         """The checkpoint folder of the population, every member of which is finished.
 
@@ -45,13 +75,13 @@ class Sweep:
         """
         from zoo.training.train import train
 
-        found = self.standing
-        if found.left:
+        if self.trained is None:
+            standing = self.standing
             raise TrainingError(
-                f"{found.left} of {found.members} members of the sweep {self.name} are not finished. "
+                f"{standing.left} of {standing.members} members of the sweep {self.name} are not finished. "
                 "Call the same sweep again to go on."
             )
-        return train(self.experiment, progress=False)
+        return train(self.trained, progress=False)
 
 
 def sweep(
@@ -60,6 +90,7 @@ def sweep(
     *,
     grid: Grid | None = None,
     seeds: int | None = None,
+    search: Mapping[str, Any] | None = None,
     engine: str | Engine = "here",
     group: int = 1,
     fail_fast: bool = False,
@@ -72,6 +103,8 @@ def sweep(
         overrides: ``"dotted.path=value"``.
         grid: Dotted path → values, beside those of the spec's own population.
         seeds: Seeds for each combination of the grid, instead of the spec's own number.
+        search: What to change in the search of the spec's own population, or a whole one: as in a spec,
+            ``{"kind": "random", "trials": 50, "space": {path: {"kind": "uniform", "low": 0, "high": 1}}}``.
         engine: Where members train: ``here``, ``local:4``, ``dask://host:8786``, ``slurm:workers=4``, a YAML
             file, or an engine that is open, which stays open.
         group: Members that a worker gets at a time.
@@ -90,16 +123,18 @@ def sweep(
     """
     if group < 1:
         raise TrainingError(f"a group has one member at least, not {group}.")
-    experiment = declared(spec, overrides, grid, seeds)
+    experiment = declared(spec, overrides, grid, seeds, search)
     folder = SweepFolder.of(experiment)
+    if adaptive(experiment):
+        optuna()  # that it is missing is known before anything is trained
     opened = open_engine(engine)
     with ExitStack() as stack:
         stack.enter_context(folder.driven(experiment))
         if opened is not engine:
             stack.enter_context(opened)
-        driver = Driver(folder, experiment, opened, group)
+        driver = (SearchDriver if adaptive(experiment) else Driver)(folder, experiment, opened, group)
         with Live(driver, shown=progress):
             driver.run(fail_fast)
         if opened is not engine:
             opened.close(cancel=bool(driver.running))
-    return Sweep(experiment, folder)
+    return Sweep(folder.found if adaptive(experiment) else experiment, folder)
