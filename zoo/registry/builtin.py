@@ -44,6 +44,12 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.tasks.decision:WorkingMemorySpec", "zoo.tasks.decision:WorkingMemory"
         ),
         "go-no-go": Kind("zoo.specs.tasks.decision:GoNoGoSpec", "zoo.tasks.decision:GoNoGo"),
+        "head-direction": Kind(
+            "zoo.specs.tasks.navigation:HeadDirectionSpec", "zoo.tasks.navigation:HeadDirection"
+        ),
+        "path-integration": Kind(
+            "zoo.specs.tasks.navigation:PathIntegrationSpec", "zoo.tasks.navigation:PathIntegration"
+        ),
         "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
         "recorded": Kind("zoo.specs.tasks.recorded:RecordedSpec", "zoo.tasks.recorded:Recorded"),
         "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),

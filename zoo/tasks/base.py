@@ -81,6 +81,8 @@ class Task(ABC):
     """Whether each example is drawn without regard to the others and to how many there are, by
     ``torch.rand``, ``randn`` and ``randint`` with examples on the first axis: then several batches are drawn
     in one go."""
+    errors: ClassVar[frozenset[str]] = frozenset()
+    """Metrics that are 0 for a perfect output, or nearly; the others are 1."""
 
     def __init__(self, spec: TaskSpec) -> None:
         self.spec = spec

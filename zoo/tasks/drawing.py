@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 class Chances:
@@ -49,3 +51,16 @@ def sign(u: Tensor) -> Tensor:
 def pick(values: Sequence[int] | Sequence[float], index: Tensor) -> Tensor:
     """An attribute of what an index stands for, for each example."""
     return torch.tensor(values, device=index.device)[index]
+
+
+def autoregression(white: Tensor, memory: float) -> Tensor:
+    """Stationary noise of the same variance with a correlation from step to step, along time (axis 1).
+
+    Σ_k mᵏ Lᵏ = (1 + m L)(1 + m² L²)(1 + m⁴ L⁴)…: as many passes as the number of steps has binary digits.
+    """
+    result, shift = white.clone(), 1
+    result[:, 1:] *= math.sqrt(1 - memory * memory)
+    while shift < white.shape[1] and memory**shift > 0:
+        result = result + memory**shift * F.pad(result, (0, 0, shift, 0))[:, : white.shape[1]]
+        shift *= 2
+    return result

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from zoo.specs.tasks.drive import DriveSpec, ReachSpec
 from zoo.tasks.base import Batch, Task, derive_seed
+from zoo.tasks.drawing import autoregression
 
 
 class Drive(Task):
@@ -30,7 +31,7 @@ class Drive(Task):
             jumps = _jumps(spec.dwell, examples, spec.steps, generator)
             level = level * (1 - 2 * (jumps % 2))[..., None]
         noise = torch.randn(examples, spec.steps, spec.inputs, generator=generator, device=device)
-        noise[..., : spec.channels] = spec.noise * _autoregression(noise[..., : spec.channels], spec.memory)
+        noise[..., : spec.channels] = spec.noise * autoregression(noise[..., : spec.channels], spec.memory)
         noise[..., spec.channels :] *= spec.disturbance
         pulse = torch.randn(examples, spec.channels, generator=generator, device=device)
         noise[:, 0, : spec.channels] += spec.pulse * pulse
@@ -96,19 +97,6 @@ def _jumps(dwell: tuple[int, int], examples: int, steps: int, generator: torch.G
     waits = torch.randint(dwell[0], dwell[1] + 1, (examples, most), generator=generator, device=device)
     time = torch.arange(steps, device=device).expand(examples, -1).contiguous()
     return torch.searchsorted(waits.cumsum(1), time, right=True)
-
-
-def _autoregression(white: Tensor, memory: float) -> Tensor:
-    """Stationary noise of the same variance with a correlation from step to step, along time (axis 1).
-
-    Σ_k mᵏ Lᵏ = (1 + m L)(1 + m² L²)(1 + m⁴ L⁴)…: as many passes as the number of steps has binary digits.
-    """
-    result, shift = white.clone(), 1
-    result[:, 1:] *= math.sqrt(1 - memory * memory)
-    while shift < white.shape[1] and memory**shift > 0:
-        result = result + memory**shift * F.pad(result, (0, 0, shift, 0))[:, : white.shape[1]]
-        shift *= 2
-    return result
 
 
 def _group_means(values: Tensor, group: Tensor, groups: int) -> Tensor:
