@@ -64,11 +64,13 @@ class Log:
         self.ended: int | None = None
         """The batch after which it ended; none as long as it trains."""
         self.failed: DivergedError | None = None
+        self.aside = False
+        """Whether its numbers are carried along with those of others, and it does not train."""
 
     @property
     def over(self) -> bool:
         """Whether it trains no more."""
-        return self.ended is not None or self.failed is not None
+        return self.aside or self.ended is not None or self.failed is not None
 
     def begin(self, write: bool) -> None:
         """Before the first batch."""

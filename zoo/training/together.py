@@ -26,12 +26,12 @@ from zoo.learners.stacked import clip_members, stacked_optimizer
 from zoo.models.dynamics import Output
 from zoo.models.stack import Stack, stack
 from zoo.network import Network, build
-from zoo.paths import home
 from zoo.placing import UNFINISHED, write_whole
 from zoo.specs.base import canonical_json
 from zoo.specs.experiment import ExperimentSpec
 from zoo.tasks.base import Batch, derive_seed
 from zoo.training.data import BatchNumbers
+from zoo.training.groups import begin, begun_in
 from zoo.training.recorder import Log, Recorder, Subject
 from zoo.training.run import RESULT, STATE, Run, lightning, origin, outcome, quiet_lightning, threads
 
@@ -40,7 +40,6 @@ FREE = ("train.seed", "model.init", "learner.optimizer.lr", "learner.optimizer.w
 MOST = 2**22
 """Numbers in the states of all members of a group over a batch, at most: more of them do not stay in a
 processor's caches, and are no faster together than in groups one after another."""
-FOLDER = "together"
 
 
 def fit_all(runs: Sequence[Run], progress: bool = True) -> None:
@@ -52,7 +51,7 @@ def fit_all(runs: Sequence[Run], progress: bool = True) -> None:
     failed: list[tuple[Run, DivergedError]] = []
     for group in groups([run for run in runs if not run.finished]):
         try:
-            if len(group) == 1:
+            if len(group) == 1 and begun_in(group[0]) is None:
                 group[0].fit(progress)
             else:
                 _fit_group(group, progress)
@@ -67,11 +66,15 @@ def fit_all(runs: Sequence[Run], progress: bool = True) -> None:
 
 
 def groups(runs: Sequence[Run]) -> list[list[Run]]:
-    """Runs that can train together, in groups that fit into memory; the others by themselves."""
+    """Runs that can train together, in groups that fit into memory; the others by themselves.
+
+    Those that one group has begun stay together, as they are at one batch.
+    """
     found: dict[str, list[Run]] = {}
     for run in runs:
         alone = not can_join(run.experiment) or (run.folder / STATE).exists()  # begun by itself
-        found.setdefault(str(run.folder) if alone else _shape(run.experiment), []).append(run)
+        key = str(run.folder) if alone else f"{begun_in(run)} {_shape(run.experiment)}"
+        found.setdefault(key, []).append(run)
     return [
         group[k : k + most]
         for group in found.values()
@@ -143,25 +146,26 @@ def keep_freed_memory() -> None:
 
 def _fit_locked(runs: Sequence[Run], progress: bool) -> None:
     spec = runs[0].experiment.train
-    names = "\n".join(sorted(run.experiment.digest() for run in runs))
-    folder = home() / "runs" / FOLDER / f"{derive_seed(names):016x}"
-    folder.mkdir(parents=True, exist_ok=True)
+    begun = begin(runs)
     for run in runs:
         for leftover in run.folder.rglob(f"*{UNFINISHED}"):  # of a killed process
             leftover.unlink()
         write_whole(run.folder / "spec.json", canonical_json(run.experiment.plain()).encode())
-    group = Together([run.experiment for run in runs])
-    logs = [Log(run.experiment, group.subject(index), run.folder) for index, run in enumerate(runs)]
-    recorder = Recorder(logs, group, folder)
+    group = Together([run.experiment for run in begun.runs])
+    logs = [Log(run.experiment, group.subject(index), run.folder) for index, run in enumerate(begun.runs)]
+    for log, trains in zip(logs, begun.training, strict=True):
+        log.aside = not trains
+    recorder = Recorder(logs, group, begun.folder)
     label = f"{runs[0].experiment.name}, {len(runs)} members"
-    lightning(spec, folder, recorder, group, GroupData(group), label if progress else None)
+    lightning(spec, begun.folder, recorder, group, GroupData(group), label if progress else None)
     facts = origin(group.device)
-    for run, log in zip(runs, logs, strict=True):
+    trained = [(run, log) for run, log in zip(begun.runs, logs, strict=True) if not log.aside]
+    for run, log in trained:
         if log.ended is not None:
             result = outcome(log, log.ended, _evaluate(run, log.ended), recorder.elapsed / len(runs), facts)
             write_whole(run.folder / RESULT, json.dumps(result).encode())
-    failed = [(run, log.failed) for run, log in zip(runs, logs, strict=True) if log.failed is not None]
-    (folder / STATE).unlink(missing_ok=True)
+    failed = [(run, log.failed) for run, log in trained if log.failed is not None]
+    begun.end()
     if failed:
         raise GroupDivergedError(failed)
 
