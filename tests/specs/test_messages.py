@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from zoo import registry
 from zoo.errors import NewerVersionError, SpecError
 from zoo.specs.loading import load, parse
 
@@ -35,7 +36,7 @@ comparisons:
   shape: {kind: procrustes, trials: 10}
 """
 ANALYSES = "cka, delay-rank, dsa, fast-dsa, gramian, input-dsa, kernel-dsa, procrustes, rsa"
-MODELS = "driven-linear, elman, gru, lorenz, lstm, planar, rate, recording, ring-attractor, switching-linear"
+MODELS = ", ".join(sorted(registry.BUILTIN["models"]))
 TOP = "title, description, paper, tags, license, model, task, learner, train, record, population, claims"
 
 
@@ -57,7 +58,7 @@ def test_the_good_ones_are_good() -> None:
             "hidden: 8",
             "hiden: 8",
             "5:3: model.hiden: unknown key (got 8). Did you mean 'hidden'? "
-            "Known keys: kind, hidden, init, nonlinearity, tau, dt, noise.",
+            "Known keys: kind, hidden, init, constraints, nonlinearity, tau, dt, noise.",
         ),
         ("hidden: 8", "hidden: two", "5:3: model.hidden: should be a whole number (got 'two')"),
         ("hidden: 8", "hidden: 8.0", "5:3: model.hidden: should be a whole number (got 8.0)"),
@@ -72,7 +73,7 @@ def test_the_good_ones_are_good() -> None:
             "6:10: model.init.distribution: should be one of uniform, normal, orthogonal, identity "
             "(got 'ortogonal'). Did you mean 'orthogonal'?",
         ),
-        ("{gain: 1.5}", "{rank: 9}", "3:1: model: init.rank 9 is above the 8 hidden units"),
+        ("{gain: 1.5}", "{rank: 9}", "6:10: model.init.rank: 9 is above the 8 hidden units"),
         (
             "kind: rate",
             "kind: rat",
@@ -224,7 +225,7 @@ def test_mistakes_in_a_study(old: str, new: str, problem: str) -> None:
         (
             "model.hiden=9",
             "model.hiden: unknown key (got 9). Did you mean 'hidden'? "
-            "Known keys: kind, hidden, init, nonlinearity, tau, dt, noise.",
+            "Known keys: kind, hidden, init, constraints, nonlinearity, tau, dt, noise.",
         ),
         (
             "modle.hidden=9",
@@ -249,7 +250,7 @@ def test_mistakes_in_an_override(override: str, problem: str) -> None:
 def test_a_changed_kind_says_how_to_replace_the_node() -> None:
     text = message(GOOD.replace("hidden: 8", "tau: 2.0"), "model.kind=gru")
     assert text.splitlines() == [
-        "exp.yaml:5:3: model.tau: unknown key (got 2.0). Known keys: kind, hidden, init.",
+        "exp.yaml:5:3: model.tau: unknown key (got 2.0). Known keys: kind, hidden, init, constraints.",
         "To replace the whole node and not only its kind, override 'model={kind: …}'.",
     ]
 

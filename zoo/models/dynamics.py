@@ -31,7 +31,8 @@ class Dynamics(Model):
     @property
     @abstractmethod
     def parts(self) -> Mapping[str, slice]:
-        """Name of each part of the state → where it lies on the unit axis; the first one is read out."""
+        """Name of each part of the state → where it lies on the unit axis; the first one is read out, and
+        those within it are groups of its units."""
 
     @abstractmethod
     def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -49,6 +50,10 @@ class Dynamics(Model):
         """
         return None
 
+    def unroll_noisy(self, x: Tensor, noise: Tensor) -> Tensor | None:
+        """The same with noise ``[batch, time, units]``."""
+        return None
+
     # What follows from it -------------------------------------------------------------------
 
     @property
@@ -59,7 +64,7 @@ class Dynamics(Model):
     @property
     def sites(self) -> tuple[str, ...]:
         """What can be captured: the input, each part of the state, the whole state, the output."""
-        whole = ("state",) if len(self.parts) > 1 else ()
+        whole = () if self.units == self.parts[self.exposed].stop else ("state",)
         return ("input", *self.parts, *whole, "output")
 
     @property
@@ -101,11 +106,13 @@ class Dynamics(Model):
         if noise is None and self.training:
             noise = self.noise(x.shape[0], x.shape[1])
         wanted = set().union(*(sites for sites, _ in self._captures)) if self._captures else set()
-        first = self.exposed
-        stepwise = noise is not None or self._interventions or wanted - {"input", first, "output"}
-        exposed = None if stepwise else self.unroll(x)
+        width = self.parts[self.exposed].stop  # areas are parts of the part that is read out
+        inner = {name: part for name, part in self.parts.items() if part.stop <= width}
+        exposed = None
+        if not self._interventions and wanted <= {"input", *inner, "output"}:
+            exposed = self.unroll(x) if noise is None else self.unroll_noisy(x, noise)
         if exposed is not None:
-            states = {"input": x, first: exposed}
+            states = {"input": x, **{name: exposed[..., part] for name, part in inner.items()}}
             y = self.decode(exposed)
         else:
             x, states, y = self._stepwise(x, noise)
@@ -129,5 +136,5 @@ class Dynamics(Model):
             outputs.append(edit["output"](y, t) if "output" in edit else y)
         flat, u = torch.stack(states, 1), torch.stack(inputs, 1)
         parts = {name: flat[..., part] for name, part in self.parts.items()}
-        whole = {"state": flat} if len(self.parts) > 1 else {}
+        whole = {"state": flat} if "state" in self.sites else {}
         return u, {"input": u, **parts, **whole}, torch.stack(outputs, 1)

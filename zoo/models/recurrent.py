@@ -11,15 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.models.dynamics import Dynamics
+from zoo.models.cells import Cell, Readable, scan
 from zoo.models.init import initialise
 from zoo.models.kernels import ElmanPass
+from zoo.models.local import Potential
 from zoo.specs.models.recurrent import ElmanSpec, GRUSpec, LSTMSpec, RateSpec, RecurrentSpec
 
 PHI = {"tanh": torch.tanh, "relu": torch.relu}
 
 
-class Recurrent(Dynamics):
+class Recurrent(Readable):
     """One recurrent layer, held by torch's module for it, and a linear readout of ``h``."""
 
     vectorises = True
@@ -31,45 +32,62 @@ class Recurrent(Dynamics):
         super().__init__(spec, inputs, outputs)
         self.cell = cell
         self.output = nn.Linear(spec.hidden, outputs)
+        self.constraint = self.constrain()
         if not self.output.weight.is_meta:
-            weight_in, weight, bias_in, bias = self.weights
-            initialise(spec.init, weight, [weight_in, bias_in, bias], self.output)
+            weight_in, weight, bias_in, bias = self._held
+            initialise(spec.init, weight, [weight_in, bias_in, bias], self.output, self.constraint)
+        self.fix(
+            input=[(cell, "weight_ih_l0")],
+            recurrent=[(cell, "weight_hh_l0")],
+            bias=[(cell, "bias_ih_l0"), (cell, "bias_hh_l0")],
+        )
 
     @property
-    def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Input and recurrent weights, input and recurrent biases; gates stacked on the first axis."""
+    def _held(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         cell: Any = self.cell
         return cell.weight_ih_l0, cell.weight_hh_l0, cell.bias_ih_l0, cell.bias_hh_l0
 
     @property
-    def parts(self) -> Mapping[str, slice]:
-        return {"h": slice(0, self.spec.hidden)}
-
-    def decode(self, exposed: Tensor) -> Tensor:
-        return self.output(exposed)
+    def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Input and recurrent weights that act, input and recurrent biases; gates stacked on axis 0."""
+        weight_in, weight, bias_in, bias = self._held
+        if self.constraint is not None:
+            weight_in, weight = self.constraint.entering(weight_in), self.constraint.recurrent(weight)
+        return weight_in, weight, bias_in, bias
 
     def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
-        weight_in, _, bias_in, _ = self.weights
-        return self.advance(h, F.linear(u, weight_in, bias_in), noise)
+        weight_in, weight, bias_in, bias = self.weights
+        return self.advance(h, F.linear(u, weight_in, bias_in), weight, bias, noise)
 
     @abstractmethod
-    def advance(self, h: Tensor, drive: Tensor, noise: Tensor | None = None) -> Tensor:
-        """The next state from what the input gives the gates, ``[batch, gates × hidden]``."""
+    def advance(
+        self, h: Tensor, drive: Tensor, weight: Tensor, bias: Tensor, noise: Tensor | None = None
+    ) -> Tensor:
+        """The next state from what the input gives the gates, ``[batch, gates × hidden]``, and the weights
+        and biases of the state's part."""
 
     def unroll(self, x: Tensor) -> Tensor | None:
         if self.fused:
-            return self.cell(x)[0]
-        weight_in, _, bias_in, _ = self.weights
+            return self.cell(x)[0] if self.constraint is None else self._fused(x)
+        weight_in, weight, bias_in, bias = self.weights
         h, states, part = self.initial_state(x.shape[0]), [], self.parts["h"]
         for drive in F.linear(x, weight_in, bias_in).unbind(1):
-            h = self.advance(h, drive)
+            h = self.advance(h, drive, weight, bias)
             states.append(h[:, part])
         return torch.stack(states, 1)
 
-    def _recurrent(self, h: Tensor) -> Tensor:
-        """The state's part of the gates' drive, ``[batch, gates × hidden]``."""
-        _, weight, _, bias = self.weights
-        return F.linear(h, weight, bias)
+    def _fused(self, x: Tensor) -> Tensor:
+        """By torch's kernel, with the weights that act."""
+        cell = self.cell
+        kernels: dict[str, Any] = {
+            "RNN_TANH": torch.rnn_tanh,
+            "RNN_RELU": torch.rnn_relu,
+            "GRU": torch.gru,
+            "LSTM": torch.lstm,
+        }
+        h = x.new_zeros(1, x.shape[0], cell.hidden_size)
+        start: Any = (h, h) if cell.mode == "LSTM" else h
+        return kernels[cell.mode](x, start, list(self.weights), True, 1, 0.0, False, False, True)[0]
 
 
 class Elman(Recurrent):
@@ -85,8 +103,10 @@ class Elman(Recurrent):
             nn.RNN(inputs, spec.hidden, nonlinearity=spec.nonlinearity, batch_first=True),
         )
 
-    def advance(self, h: Tensor, drive: Tensor, noise: Tensor | None = None) -> Tensor:
-        total = drive + self._recurrent(h)
+    def advance(
+        self, h: Tensor, drive: Tensor, weight: Tensor, bias: Tensor, noise: Tensor | None = None
+    ) -> Tensor:
+        total = drive + F.linear(h, weight, bias)
         return PHI[self.spec.nonlinearity](total if noise is None else total + noise)
 
     def unroll(self, x: Tensor) -> Tensor:
@@ -109,8 +129,10 @@ class GRU(Recurrent):
     def __init__(self, spec: GRUSpec, inputs: int, outputs: int) -> None:
         super().__init__(spec, inputs, outputs, nn.GRU(inputs, spec.hidden, batch_first=True))
 
-    def advance(self, h: Tensor, drive: Tensor, noise: Tensor | None = None) -> Tensor:
-        recurrent = self._recurrent(h)
+    def advance(
+        self, h: Tensor, drive: Tensor, weight: Tensor, bias: Tensor, noise: Tensor | None = None
+    ) -> Tensor:
+        recurrent = F.linear(h, weight, bias)
         (reset_u, update_u, new_u), (reset_h, update_h, new_h) = drive.chunk(3, 1), recurrent.chunk(3, 1)
         reset, update = torch.sigmoid(reset_u + reset_h), torch.sigmoid(update_u + update_h)
         new = torch.tanh(new_u + reset * new_h)
@@ -129,38 +151,25 @@ class LSTM(Recurrent):
     @property
     def parts(self) -> Mapping[str, slice]:
         n = self.spec.hidden
-        return {"h": slice(0, n), "c": slice(n, 2 * n)}
+        return {**super().parts, "c": slice(n, 2 * n)}
 
-    def advance(self, h: Tensor, drive: Tensor, noise: Tensor | None = None) -> Tensor:
+    def advance(
+        self, h: Tensor, drive: Tensor, weight: Tensor, bias: Tensor, noise: Tensor | None = None
+    ) -> Tensor:
         hidden, cell = h.chunk(2, 1)
-        take, forget, new, give = (drive + self._recurrent(hidden)).chunk(4, 1)
+        take, forget, new, give = (drive + F.linear(hidden, weight, bias)).chunk(4, 1)
         cell = torch.sigmoid(forget) * cell + torch.sigmoid(take) * torch.tanh(new)
         out = torch.cat([torch.sigmoid(give) * torch.tanh(cell), cell], 1)
         return out if noise is None else out + noise
 
 
-class Rate(Dynamics):
+class Rate(Cell):
     """Rate network in the potential form: x' = (1-α) x + α (W φ(x) + W_in u + b) + √(2α) σ ξ."""
 
-    vectorises = True
     spec: RateSpec
 
-    def __init__(self, spec: RateSpec, inputs: int, outputs: int) -> None:
-        super().__init__(spec, inputs, outputs)
-        self.weight_in = nn.Parameter(torch.empty(spec.hidden, inputs))
-        self.weight = nn.Parameter(torch.empty(spec.hidden, spec.hidden))
-        self.bias = nn.Parameter(torch.empty(spec.hidden))
-        self.output = nn.Linear(spec.hidden, outputs)
-        self.alpha = 1.0 if spec.tau is None else spec.dt / spec.tau
-        if not self.weight.is_meta:
-            initialise(spec.init, self.weight, [self.weight_in, self.bias], self.output)
-
-    @property
-    def parts(self) -> Mapping[str, slice]:
-        return {"h": slice(0, self.spec.hidden)}
-
     def decode(self, exposed: Tensor) -> Tensor:
-        return self.output(PHI[self.spec.nonlinearity](exposed))
+        return super().decode(PHI[self.spec.nonlinearity](exposed))
 
     def noise(self, batch: int, steps: int, generator: torch.Generator | None = None) -> Tensor | None:
         if not self.spec.noise:
@@ -169,18 +178,15 @@ class Rate(Dynamics):
         return self.spec.noise * torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
 
     def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
-        return self._advance(h, F.linear(u, self.weight_in, self.bias), noise)
+        return super().step(h, u, None if noise is None else math.sqrt(2 * self.spec.alpha) * noise)
 
-    def unroll(self, x: Tensor) -> Tensor:
-        drive = F.linear(x, self.weight_in, self.bias)
-        h, states = self.initial_state(x.shape[0]), []
-        for t in range(x.shape[1]):
-            h = self._advance(h, drive[:, t], None)
-            states.append(h)
-        return torch.stack(states, 1)
+    def advance(self, h: Tensor, drive: Tensor, weight: Tensor) -> Tensor:
+        new = torch.addmm(drive, PHI[self.spec.nonlinearity](h), weight.t())
+        return new if self.spec.alpha == 1 else torch.lerp(h, new, self.spec.alpha)
 
-    def _advance(self, h: Tensor, drive: Tensor, noise: Tensor | None) -> Tensor:
-        new = torch.addmm(drive, PHI[self.spec.nonlinearity](h), self.weight.t())
-        if self.alpha != 1.0:
-            new = h + self.alpha * (new - h)
-        return new if noise is None else new + math.sqrt(2 * self.alpha) * noise
+    def local(self) -> Potential:
+        return Potential(self.spec.alpha, self.spec.nonlinearity)
+
+    def unroll_noisy(self, x: Tensor, noise: Tensor) -> Tensor:
+        push = math.sqrt(2 / self.spec.alpha) * noise.transpose(0, 1)  # the same, as a part of the drive
+        return scan(self.drive(x.transpose(0, 1)) + push, self.recurrent, self.local())

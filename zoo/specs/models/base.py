@@ -1,0 +1,42 @@
+"""What all trained recurrent networks declare."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from pydantic import model_validator
+
+from zoo.specs.base import Count, located
+from zoo.specs.families import ModelSpec
+from zoo.specs.models.constraints import ConstraintsSpec
+from zoo.specs.models.init import InitSpec
+
+
+class RecurrentSpec(ModelSpec):
+    """What all recurrent networks share: one hidden layer and a linear readout."""
+
+    signed: ClassVar[bool] = False
+    """Whether a unit acts on others through weights of one kind only, which Dale's principle is about."""
+
+    parts: ClassVar[tuple[str, ...]] = ("h",)
+    """What its state is made of."""
+
+    hidden: Count = 64
+    """Units in the hidden layer."""
+    init: InitSpec = InitSpec()
+    constraints: ConstraintsSpec = ConstraintsSpec()
+    """Signs, masks and areas that last, and weights that are not trained."""
+
+    @model_validator(mode="after")
+    def _layer_is_possible(self) -> Self:
+        if self.init.rank is not None and self.init.rank > self.hidden:
+            raise located(f"{self.init.rank} is above the {self.hidden} hidden units", "init", "rank")
+        if self.constraints.dale and not self.signed:
+            raise located(
+                f"the units of a {self.kind!r} network have no sign, because gates and states of either sign "
+                "lie between them; choose 'rate', 'elman' or 'lif'",
+                "constraints",
+                "dale",
+            )
+        self.constraints.check(self.hidden, self.init, self.parts)
+        return self
