@@ -78,9 +78,14 @@ class Finding:
         return measurement_of(self.spec, {}).figure(self)
 
     def plot(self, path: str | Path) -> Path:
-        """Its figure as a file: ``.png``, ``.svg`` or ``.pdf``."""
+        """Its figure as a file: ``.png``, ``.svg`` or ``.pdf``; or, where the analysis has one, a page
+        ``.html`` that can be turned with the mouse."""
         from zoo.analysis.figures import save
+        from zoo.analysis.measure import measurement_of
 
+        if Path(path).suffix == ".html":
+            page = measurement_of(self.spec, {}).page(self)
+            return write_whole(Path(path), page.to_html(include_plotlyjs=True).encode())
         return save(self.figure, Path(path))
 
 

@@ -66,6 +66,10 @@ class Measurement(ABC, Generic[S]):
         """What was found, drawn. Raises :class:`AnalysisError` where there is nothing to see."""
         raise AnalysisError(f"{self.spec.kind} finds numbers alone, of which there is no figure.")
 
+    def page(self, finding: Finding) -> Any:
+        """A plotly figure of what was found. Raises :class:`AnalysisError` where there is none."""
+        raise AnalysisError(f"{self.spec.kind} draws no page; write its figure as .png, .svg or .pdf.")
+
     def require(self, run: Trajectories, network: Network | None, name: str) -> None:
         """Refuse, early, what lacks a part that is needed. Raises :class:`AnalysisError`."""
         parts = self.requires - {"network", "step"}

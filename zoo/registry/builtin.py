@@ -64,6 +64,18 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.analyses.geometry:ProcrustesSpec", "zoo.analysis.geometry.procrustes:Procrustes"
         ),
         "rsa": Kind("zoo.specs.analyses.geometry:RSASpec", "zoo.analysis.geometry.rsa:RSA"),
+        "spectrum": Kind(
+            "zoo.specs.analyses.activity:SpectrumSpec", "zoo.analysis.geometry.spectrum:Spectrum"
+        ),
+        "task-variance": Kind(
+            "zoo.specs.analyses.activity:TaskVarianceSpec", "zoo.analysis.geometry.task_variance:TaskVariance"
+        ),
+        "decoding": Kind(
+            "zoo.specs.analyses.activity:DecodingSpec", "zoo.analysis.geometry.decoding:Decoding"
+        ),
+        "state-space": Kind(
+            "zoo.specs.analyses.activity:StateSpaceSpec", "zoo.analysis.geometry.state_space:StateSpace"
+        ),
         "dsa": Kind("zoo.specs.analyses.dynamics:DSASpec", "zoo.analysis.dynamics.dsa:DSA"),
         "fast-dsa": Kind("zoo.specs.analyses.dynamics:FastDSASpec", "zoo.analysis.dynamics.fast_dsa:FastDSA"),
         "kernel-dsa": Kind(
@@ -77,6 +89,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         ),
         "fixed-points": Kind(
             "zoo.specs.analyses.network:FixedPointsSpec", "zoo.analysis.dynamics.fixed_points:FixedPoints"
+        ),
+        "ring": Kind("zoo.specs.analyses.network:RingSpec", "zoo.analysis.dynamics.ring:Ring"),
+        "selection": Kind(
+            "zoo.specs.analyses.network:SelectionSpec", "zoo.analysis.dynamics.selection:Selection"
         ),
         "lyapunov": Kind(
             "zoo.specs.analyses.network:LyapunovSpec", "zoo.analysis.dynamics.lyapunov:Lyapunov"

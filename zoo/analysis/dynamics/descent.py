@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zoo.analysis.dynamics.fields import Fields, blocks
 from zoo.analysis.dynamics.orthogonal import polar, promise
-from zoo.analysis.dynamics.procrustes import ENOUGH, Alignments, Fields, blocks
+from zoo.analysis.dynamics.procrustes import ENOUGH, Alignments
 
 BUFFERS = 4
 """Matrices of one pair that are at work at a time."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from zoo.analysis.base import Comparator, Features
 from zoo.analysis.dynamics.hankel import hankel_operator
-from zoo.analysis.dynamics.procrustes import align, align_all
+from zoo.analysis.dynamics.procrustes import Alignments, align, align_all
 from zoo.analysis.dynamics.ranks import automatic_delays
 from zoo.analysis.dynamics.scores import aligned_distances, spectral_distances, stacked_operators
 from zoo.errors import AnalysisError, ConvergenceWarning, calling
@@ -34,7 +35,12 @@ class DSA(Comparator[DSASpec]):
 
     aligned = False
     ragged = True
+    version = 2
     invariances = ("orthogonal", "isotropic scaling", "permutation of trials")
+
+    def __init__(self, spec: DSASpec) -> None:
+        super().__init__(spec)
+        self.independent = spec.score == "wasserstein"
 
     @property
     def measure(self) -> str:
@@ -86,10 +92,8 @@ class DSA(Comparator[DSASpec]):
             return {"distance": spectral_distances(features, pairs, spec.order, spec.squared)}
         operators = stacked_operators(features, f"dsa by {spec.score}")
         whole = len(pairs) == len(features) * (len(features) - 1) // 2
-        if whole:
-            found = align_all(operators, starts=spec.starts, progress=self.progress)
-        else:
-            found = align(operators, pairs, starts=spec.starts, progress=self.progress)
+        search: Callable[..., Alignments] = align_all if whole else partial(align, pairs=pairs)
+        found = search(operators, starts=spec.starts, progress=self.progress, spread=self.spread)
         if open_ends := int((~found.converged).sum()):
             warnings.warn(
                 f"{open_ends} of {len(found.converged)} alignments might still come a little nearer.",

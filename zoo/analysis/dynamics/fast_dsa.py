@@ -32,6 +32,7 @@ class FastDSA(Comparator[FastDSASpec]):
     """
 
     aligned = False
+    independent = True
     invariances = ("isotropic scaling", "permutation of trials")
 
     @property

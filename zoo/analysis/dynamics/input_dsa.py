@@ -32,6 +32,7 @@ class InputDSA(Comparator[InputDSASpec]):
 
     requires = frozenset({"states", "inputs"})
     aligned = False
+    independent = True
     ragged = True
 
     def __init__(self, spec: InputDSASpec) -> None:

@@ -32,6 +32,7 @@ class KernelDSA(Comparator[KernelDSASpec]):
     """
 
     aligned = False
+    independent = True
     invariances: tuple[str, ...] = ("orthogonal", "translation", "permutation of trials")
 
     def __init__(self, spec: KernelDSASpec) -> None:

@@ -21,6 +21,7 @@ class CKA(Comparator[CKASpec]):
     with fewer samples than units it is biased towards 0.
     """
 
+    independent = True
     invariances = ("orthogonal", "isotropic scaling", "translation")
 
     @property

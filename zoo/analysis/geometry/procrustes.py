@@ -20,6 +20,7 @@ class Procrustes(Comparator[ProcrustesSpec]):
     (Williams et al. 2021): a metric on shapes.
     """
 
+    independent = True
     invariances = ("orthogonal", "isotropic scaling", "translation")
 
     @property

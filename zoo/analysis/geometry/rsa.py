@@ -24,6 +24,7 @@ class RSA(Comparator[RSASpec]):
     ignores a pattern's mean and size over units instead.
     """
 
+    independent = True
     invariances: tuple[str, ...] = ("permutation of units", "isotropic scaling")
 
     def __init__(self, spec: RSASpec) -> None:

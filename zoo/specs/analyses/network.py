@@ -39,6 +39,33 @@ class FixedPointsSpec(MeasurementSpec):
     """Points further from the middle of the trials than so many times the furthest state are left out."""
 
 
+class RingSpec(FixedPointsSpec):
+    """Whether fixed and slow points lie on a closed curve: a ring attractor (Zhang 1996).
+
+    The points are seen in the plane of their two principal components.
+    """
+
+    kind: Literal["ring"] = "ring"  # type: ignore[assignment]
+    rounds: Annotated[int, Field(ge=0, le=20)] = 0
+    slow: NonNegative = 0.02
+    apart: Positive = 0.02
+    attracting: bool = True
+    """Whether points unstable in two directions or more are left out: a ring has one in its middle."""
+
+
+class SelectionSpec(FixedPointsSpec):
+    """A line attractor, and which input moves the state along it (Mante et al. 2013).
+
+    Fixed and slow points under a constant input, their leading eigenvectors, and for each input channel the
+    overlap of what it does with the left eigenvector of the slowest direction: the selection vector.
+    """
+
+    kind: Literal["selection"] = "selection"  # type: ignore[assignment]
+    rounds: Annotated[int, Field(ge=0, le=20)] = 0
+    slow: NonNegative = 0.05
+    apart: Positive = 0.02
+
+
 class LyapunovSpec(MeasurementSpec):
     """Lyapunov exponents along the trials, from QR decompositions (Benettin et al. 1980).
 

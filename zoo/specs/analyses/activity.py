@@ -1,0 +1,78 @@
+"""Analyses of the activity of one network: its spread, what its units are for, what can be read from it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from zoo.specs.analyses.base import MeasurementSpec
+from zoo.specs.base import Count, NonNegative
+
+Latent = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class ActivitySpec(MeasurementSpec):
+    """What analyses of samples of activity can be told."""
+
+    where: dict[Latent, Annotated[tuple[float, ...], Field(strict=False, min_length=1)]] = {}
+    """Latent → values: only samples (trial, time) where each of these has one of its values."""
+
+
+class SpectrumSpec(ActivitySpec):
+    """The eigenvalues λ of the covariance of the units, and what sums them up.
+
+    The participation ratio (Σλ)²/Σλ² (Gao et al. 2017), RankMe, the exponential of the entropy of √λ/Σ√λ
+    (Garrido et al. 2023), and the exponent α of λ_k ~ k^-α (Stringer et al. 2019; α-ReQ, Agrawal et al.
+    2022).
+    """
+
+    kind: Literal["spectrum"] = "spectrum"
+    ranks: Annotated[tuple[Count, Count], Field(strict=False)] = (3, 50)
+    """First and last rank that α is fitted to, by least squares on both logarithms."""
+
+
+class TaskVarianceSpec(ActivitySpec):
+    """How much each unit varies in each task, and clusters of units that vary in the same (Yang et al. 2019).
+
+    The variance over the trials of a task, averaged over time; each unit's is divided by its largest. Units
+    that hardly vary at all are left out. Clusters are those of k-means whose mean silhouette is the highest.
+    """
+
+    kind: Literal["task-variance"] = "task-variance"
+    by: Latent = "task"
+    """Latent that tells the tasks apart."""
+    trials: Count = 1024
+    least: NonNegative = 1e-3
+    """Units whose variance, summed over tasks, is below are left out."""
+    clusters: Annotated[tuple[Count, Count], Field(strict=False)] = (2, 15)
+    """Fewest and most."""
+
+
+class DecodingSpec(ActivitySpec):
+    """How well a linear map reads a latent from the activity, on trials that it was not fitted to.
+
+    Ridge regression of a number, scored by R²; of a class (whole numbers), ridge classification, scored by
+    the share that is right, each class counting alike. At each time step by itself, with the trials in folds.
+    """
+
+    kind: Literal["decoding"] = "decoding"
+    latent: Latent
+    trials: Count = 256
+    folds: Annotated[int, Field(ge=2, le=100)] = 5
+    penalties: Annotated[tuple[NonNegative, ...], Field(strict=False, min_length=1)] = (1e-3, 1e-1, 1e1)
+    """Of the ridge, of which the best is chosen within the trials that are fitted to."""
+    circular: bool = False
+    """Whether the latent is an angle in radians: then its cosine and sine are decoded."""
+
+
+class StateSpaceSpec(ActivitySpec):
+    """Trajectories in the principal components of the activity, or placed by their distances.
+
+    ``mds`` is classical scaling of the distances between whole trials.
+    """
+
+    kind: Literal["state-space"] = "state-space"
+    colour: Latent | None = None
+    """Latent by which trajectories are coloured: one value a trial, or one a sample."""
+    method: Literal["pca", "mds"] = "pca"
