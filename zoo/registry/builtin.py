@@ -50,6 +50,15 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "path-integration": Kind(
             "zoo.specs.tasks.navigation:PathIntegrationSpec", "zoo.tasks.navigation:PathIntegration"
         ),
+        "modular-counter": Kind("zoo.specs.tasks.sequences:CounterSpec", "zoo.tasks.sequences:Counter"),
+        "word-problem": Kind("zoo.specs.tasks.sequences:WordProblemSpec", "zoo.tasks.sequences:WordProblem"),
+        "copy": Kind("zoo.specs.tasks.sequences:CopySpec", "zoo.tasks.sequences:Copy"),
+        "associative-recall": Kind("zoo.specs.tasks.sequences:RecallSpec", "zoo.tasks.sequences:Recall"),
+        "adding": Kind("zoo.specs.tasks.sequences:AddingSpec", "zoo.tasks.sequences:Adding"),
+        "regular-language": Kind(
+            "zoo.specs.tasks.languages:RegularLanguageSpec", "zoo.tasks.languages:RegularLanguage"
+        ),
+        "dyck": Kind("zoo.specs.tasks.languages:DyckSpec", "zoo.tasks.languages:Dyck"),
         "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
         "recorded": Kind("zoo.specs.tasks.recorded:RecordedSpec", "zoo.tasks.recorded:Recorded"),
         "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),

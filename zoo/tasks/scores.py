@@ -17,3 +17,10 @@ def r2(y: Tensor, batch: Batch) -> Tensor:
     mean = ((batch.y * batch.mask[..., None]).sum(1) / batch.mask.sum(1)[:, None])[:, None]
     error = mean_over_time((y - batch.y).square().sum(-1), batch)
     return 1 - error / mean_over_time((batch.y - mean).square().sum(-1), batch)
+
+
+def accuracies(y: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """How often the largest output is the right one: ``accuracy`` at the steps that count,
+    ``final_accuracy`` at the last step of the sequence."""
+    right = (y.argmax(-1) == batch.y.argmax(-1)).to(y.dtype)
+    return {"accuracy": mean_over_time(right, batch), "final_accuracy": right[:, -1]}

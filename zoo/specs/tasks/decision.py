@@ -145,7 +145,6 @@ class WorkingMemorySpec(TimedSpec):
         "longer": {"stretch": 2.0},
         "noisier": {"noise": 0.05},
         "undistracted": {"distractors": 0},
-        "distracted": {"distractors": 2},
     }
 
     @property
