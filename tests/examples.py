@@ -43,7 +43,12 @@ MODELS: dict[str, dict[str, Any]] = {
     },
     "lowrank": {"kind": "lowrank", "hidden": 9, "rank": 2, "tau": 0.1, "dt": 0.02, "noise": 0.05},
     "lowrank-random": {"kind": "lowrank", "hidden": 9, "random": 0.8, "init": {"distribution": "normal"}},
+    "ugru": {"kind": "ugru", "hidden": 7, "gate_bias": 1.0},
+    "mgu": {"kind": "mgu", "hidden": 7, "constraints": {"self_connections": False}},
+    "bilinear": {"kind": "bilinear", "hidden": 7, "normalise": True},
+    "bilinear-affine": {"kind": "bilinear", "hidden": 7, "affine": True},
     "lorenz": {"kind": "lorenz"},
+    "lorenz-96": {"kind": "lorenz-96", "sites": 6},
     "bistable": {"kind": "planar"},
     "line": {"kind": "planar", "system": "line"},
     "point": {"kind": "planar", "system": "point", "substeps": 3},
@@ -55,6 +60,7 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 SYSTEMS: dict[str, dict[str, Any]] = {
     "lorenz": {"channels": 3, "pulse": 1.0, "width": 3},
+    "lorenz-96": {"channels": 6, "pulse": 1.0, "width": 6},
     "bistable": {"levels": [-0.1, 0.1], "disturbances": 2, "width": 2},
     "line": {"levels": [-0.1, 0.1], "disturbances": 2, "width": 2},
     "point": {"levels": [-0.1, 0.1], "disturbances": 2, "width": 2},

@@ -1,4 +1,4 @@
-"""Nonlinear systems, simulated: Lorenz's, three planar ones, ring attractors. Nothing in them is learned.
+"""Nonlinear systems, simulated: Lorenz's two, three planar ones, ring attractors. Nothing in them is learned.
 
 What is drawn from a seed is held in buffers, so that a checkpoint carries it.
 """
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from zoo.errors import SpecError
 from zoo.models.dynamics import Dynamics
-from zoo.specs.models.systems import LorenzSpec, PlanarSpec, RingAttractorSpec, SystemSpec
+from zoo.specs.models.systems import Lorenz96Spec, LorenzSpec, PlanarSpec, RingAttractorSpec, SystemSpec
 
 BISTABLE = ((-5.0, -4.0), (4.0, 5.0), (-4.0, -3.0))
 """Ranges of a, b and c: those of the authors' notebook for Fig. 3, as are the next two."""
@@ -70,13 +70,7 @@ class Lorenz(System):
         return self.start.expand(batch, -1)
 
     def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
-        h, dt = h + u, self.spec.dt / self.spec.substeps
-        for _ in range(self.spec.substeps):
-            first = self._flow(h)
-            second = self._flow(h + first * (dt / 2))
-            third = self._flow(h + second * (dt / 2))
-            fourth = self._flow(h + third * dt)
-            h = h + (first + (second + third) * 2 + fourth) * (dt / 6)
+        h = runge_kutta(self._flow, h + u, self.spec.dt, self.spec.substeps)
         return h if noise is None else h + noise
 
     def _flow(self, h: Tensor) -> Tensor:
@@ -84,6 +78,40 @@ class Lorenz(System):
         x, y, z = h.unbind(1)
         spec = self.spec
         return torch.stack([(y - x) * spec.sigma, x * (spec.rho - z) - y, x * y - z * spec.beta], 1)
+
+
+class Lorenz96(System):
+    """Lorenz's ring of sites; the inputs displace the state."""
+
+    spec: Lorenz96Spec
+    start: Tensor
+
+    def __init__(self, spec: Lorenz96Spec, inputs: int, outputs: int) -> None:
+        super().__init__(spec, (inputs, outputs), (spec.sites, spec.sites), hidden=spec.sites)
+        self.hold("start", (spec.sites,), lambda: spec.forcing + spec.spread * torch.randn(spec.sites))
+
+    def initial_state(self, batch: int) -> Tensor:
+        return self.start.expand(batch, -1)
+
+    def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
+        h = runge_kutta(self._flow, h + u, self.spec.dt, self.spec.substeps)
+        return h if noise is None else h + noise
+
+    def _flow(self, h: Tensor) -> Tensor:
+        """Time derivative ``[batch, site]``."""
+        return (h.roll(-1, 1) - h.roll(2, 1)) * h.roll(1, 1) - h + self.spec.forcing
+
+
+def runge_kutta(flow: Callable[[Tensor], Tensor], h: Tensor, time: float, substeps: int) -> Tensor:
+    """The state ``[batch, unit]`` after some time, by the classical method of fourth order."""
+    dt = time / substeps
+    for _ in range(substeps):
+        first = flow(h)
+        second = flow(h + first * (dt / 2))
+        third = flow(h + second * (dt / 2))
+        fourth = flow(h + third * dt)
+        h = h + (first + (second + third) * 2 + fourth) * (dt / 6)
+    return h
 
 
 class Planar(System):

@@ -19,8 +19,12 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "elman": Kind("zoo.specs.models.recurrent:ElmanSpec", "zoo.models.recurrent:Elman"),
         "gru": Kind("zoo.specs.models.recurrent:GRUSpec", "zoo.models.recurrent:GRU"),
         "lstm": Kind("zoo.specs.models.recurrent:LSTMSpec", "zoo.models.recurrent:LSTM"),
+        "ugru": Kind("zoo.specs.models.gated:UGRUSpec", "zoo.models.gated:UGRU"),
+        "mgu": Kind("zoo.specs.models.gated:MGUSpec", "zoo.models.gated:MGU"),
+        "bilinear": Kind("zoo.specs.models.bilinear:BilinearSpec", "zoo.models.bilinear:Bilinear"),
         "mlp": Kind("zoo.specs.models.feedforward:MLPSpec", "zoo.models.feedforward:MLP"),
         "lorenz": Kind("zoo.specs.models.systems:LorenzSpec", "zoo.models.systems:Lorenz"),
+        "lorenz-96": Kind("zoo.specs.models.systems:Lorenz96Spec", "zoo.models.systems:Lorenz96"),
         "planar": Kind("zoo.specs.models.systems:PlanarSpec", "zoo.models.systems:Planar"),
         "ring-attractor": Kind(
             "zoo.specs.models.systems:RingAttractorSpec", "zoo.models.systems:RingAttractor"

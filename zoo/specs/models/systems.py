@@ -1,4 +1,4 @@
-"""Nonlinear systems that are simulated, not trained: Lorenz's, three planar ones, ring attractors."""
+"""Nonlinear systems that are simulated, not trained: Lorenz's two, three planar ones, ring attractors."""
 
 from __future__ import annotations
 
@@ -35,6 +35,25 @@ class LorenzSpec(SystemSpec):
     """Where it starts from."""
     spread: NonNegative = 1.0
     """Deviation of the start, drawn from the experiment's seed."""
+
+
+class Lorenz96Spec(SystemSpec):
+    """Lorenz's model of a ring of weather stations (Lorenz 1996), by the classical Runge-Kutta method.
+
+    x_k' = (x_{k+1} - x_{k-2}) x_{k-1} - x_k + F, for k around the ring. The inputs displace the state before
+    each step; the output is the state.
+    """
+
+    kind: Literal["lorenz-96"] = "lorenz-96"
+    sites: Annotated[int, Field(ge=4, le=100_000)] = 40
+    forcing: float = 8.0
+    """F; from about 8, the motion is chaotic."""
+    dt: Positive = 0.05
+    """Time between two steps."""
+    substeps: Count = 2
+    """Runge-Kutta steps in one step."""
+    spread: NonNegative = 1.0
+    """Deviation of the start from F, drawn from the experiment's seed."""
 
 
 class PlanarSpec(SystemSpec):
