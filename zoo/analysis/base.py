@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from zoo.analysis.observe import observe
+from zoo.analysis.tiles import Parts, Progress, Spread, gathered, in_turn
 from zoo.errors import AnalysisError, calling
 from zoo.models.trajectories import Trajectories
 
@@ -24,8 +25,8 @@ class Features:
 
     values: Mapping[str, Tensor]
     """Whatever the comparator's ``pairwise`` works on, by name."""
-    trials: int
-    steps: int
+    trials: int = 0
+    steps: int = 0
     name: str = ""
 
 
@@ -43,6 +44,9 @@ class Comparator(ABC, Generic[S]):
     """Whether sample (trial, time) of one network must be the same sample in every other."""
     ragged: ClassVar[bool] = False
     """Whether trials may differ in length (``source.lengths``)."""
+    independent: bool = False
+    """Whether what ``pairwise`` finds of two networks depends on these two alone, so that pairs can be
+    computed in tiles. Where it does not, ``pairwise`` gets all pairs at once, and may ``spread`` parts."""
     version: ClassVar[int] = 1
     """Raised when the numbers change, so that cached results are not taken for new ones."""
     invariances: tuple[str, ...] = ()
@@ -50,8 +54,14 @@ class Comparator(ABC, Generic[S]):
 
     def __init__(self, spec: S) -> None:
         self.spec = spec
-        self.progress: Callable[[float], None] = lambda share: None
+        self.progress: Progress = lambda share: None
         """Told now and then which share of the pairs is done."""
+        self.spread: Spread = in_turn
+        """Where tiles of pairs are computed."""
+
+    def __reduce__(self) -> tuple[type, tuple[S]]:
+        """Another process makes it again from its spec."""
+        return type(self), (self.spec,)
 
     # What a comparator gives ----------------------------------------------------------------
 
@@ -132,19 +142,36 @@ class Comparator(ABC, Generic[S]):
 
         Raises what :meth:`matrix` does.
         """
+        tables = gathered(len(pairs), self.parts(features, pairs))
+        return {name: table.numpy() for name, table in tables.items()}
+
+    def parts(self, features: Sequence[Features], pairs: np.ndarray) -> Parts:
+        """:meth:`measures` of some pairs after others, each as soon as it is found."""
         if self.aligned:
             self._check_alignment(features)
         device = next(iter(features[0].values.values())).device
-        found = self.pairwise(features, torch.from_numpy(pairs).to(device))
-        distance = found["distance"]
-        if not bool(torch.isfinite(distance).all()):
-            worst = pairs[int(torch.nonzero(~torch.isfinite(distance))[0])].tolist()
-            pair = " and ".join(calling(features[index].name) for index in worst)
-            raise AnalysisError(
-                f"the {self.spec.kind} distance of {pair} is not finite. "
-                "Look at their states for values that are extremely large or small."
-            )
-        return {name: value.double().cpu().numpy() for name, value in found.items()}
+        wanted = torch.from_numpy(pairs).to(device)
+        if self.independent:
+            found = self.spread(self._tile, features, wanted, self.progress)
+        else:
+            found = iter([(torch.arange(len(pairs)), self.pairwise(features, wanted))])
+        for rows, values in found:
+            distance = values["distance"]
+            if not bool(torch.isfinite(distance).all()):
+                worst = pairs[int(rows[torch.nonzero(~torch.isfinite(distance))[0]])].tolist()
+                pair = " and ".join(calling(features[index].name) for index in worst)
+                raise AnalysisError(
+                    f"the {self.spec.kind} distance of {pair} is not finite. "
+                    "Look at their states for values that are extremely large or small."
+                )
+            yield rows, {name: value.double().cpu() for name, value in values.items()}
+
+    def _tile(self, features: Sequence[Features], pairs: Tensor, progress: Progress) -> Mapping[str, Tensor]:
+        outer, self.progress = self.progress, progress
+        try:
+            return self.pairwise(features, pairs)
+        finally:
+            self.progress = outer
 
     def _check_alignment(self, found: Sequence[Features]) -> None:
         first = found[0]

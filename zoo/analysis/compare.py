@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +14,20 @@ from zoo.analysis.base import Comparator, Features
 from zoo.analysis.items import Item, content, gather
 from zoo.analysis.matrix import DistanceMatrix
 from zoo.analysis.store import Store
+from zoo.analysis.work import Source
+from zoo.analysis.workers import Workers
+from zoo.engine.base import Engine
+from zoo.engine.local import Here
+from zoo.engine.opening import using
 from zoo.errors import AnalysisError, brief
 from zoo.models.trajectories import Trajectories
 from zoo.progress import Bars
 from zoo.specs.analyses.base import ComparatorSpec
 from zoo.specs.families import AnalysisSpec
 from zoo.specs.problems import validate
+
+EVERY = 30.0
+"""Seconds between two writings of the pairs that are known by then."""
 
 
 def compare(
@@ -28,6 +37,7 @@ def compare(
     labels: Sequence[str] | Mapping[str, Any] | None = None,
     progress: bool = False,
     cache: bool = True,
+    engine: str | Engine = "here",
     **parameters: Any,
 ) -> DistanceMatrix:
     """Distances between all pairs of networks.
@@ -43,6 +53,9 @@ def compare(
         progress: A bar on standard error.
         cache: Keep what is found under ``$ZOO_HOME``, and take from there what was found before of the
             same networks with the same parameters: one more network costs one more row.
+        engine: Where networks are run and pairs compared: ``here``, ``local:4``, ``dask://host:8786``,
+            ``slurm:workers=4``, a YAML file, or an engine that is open, which stays open. Distances do not
+            depend on it.
         parameters: Fields of the metric's spec, such as ``rank=10``.
 
     Raises:
@@ -50,13 +63,14 @@ def compare(
         SpecError: A parameter that the metric does not have, or a value that it cannot take.
         AnalysisError: Fewer than two networks, one of them twice, or one that the metric cannot serve.
         UnknownNameError: A name or a glob that stands for nothing.
-        MissingDependencyError: The metric needs a library that is not installed.
+        MissingDependencyError: The metric or the engine needs a library that is not installed.
+        EngineError: The engine cannot be reached, or is gone, or its workers do not see a network.
     """
     comparator = comparator_of(metric, parameters)
     spec = comparator.spec
     found = gather(items, spec, labels)
-    with Bars(progress) as bars:
-        networks = _Networks(found, comparator, Store(comparator) if cache else None, bars)
+    with using(engine) as opened, Bars(progress) as bars:
+        networks = _Networks(found, comparator, Store(comparator) if cache else None, bars, opened)
         measures = networks.measures()
     distances = measures.pop("distance")
     np.fill_diagonal(distances, 0.0)
@@ -75,12 +89,18 @@ class _Networks:
     """The networks of one comparison, of which only those are run that are in a pair not yet known."""
 
     def __init__(
-        self, items: Sequence[Item], comparator: Comparator[Any], store: Store | None, bars: Bars
+        self,
+        items: Sequence[Item],
+        comparator: Comparator[Any],
+        store: Store | None,
+        bars: Bars,
+        engine: Engine,
     ) -> None:
         self.items = items
         self.comparator = comparator
         self.store = store
         self.bars = bars
+        self.workers = None if isinstance(engine, Here) else Workers(engine, [item.name for item in items])
         self.runs: dict[int, Trajectories] = {}
         self.digests: list[str] = []
         self.origins: list[str] = []
@@ -103,28 +123,63 @@ class _Networks:
         if not len(pairs):
             return known
         needed = np.unique(pairs)
-        features = [self._features(k) for k in self.bars.over(needed.tolist(), f"{self.kind}: features")]
+        features = self._features(needed.tolist())
         self.comparator.progress = self.bars.start(f"{self.kind}: {len(pairs)} pairs")
-        found = self.comparator.measures(features, np.searchsorted(needed, pairs))
-        i, j = pairs.T
-        tables = {}
-        for name, values in found.items():
-            table = tables[name] = known.get(name, np.full((count, count), np.nan))
-            table[i, j] = table[j, i] = values
-        if self.store:
-            self.store.keep_pairs(self.digests, tables)
+        if self.workers:
+            self.comparator.spread = self.workers.among(needed.tolist())
+        tables: dict[str, np.ndarray] = {}
+        kept = time.monotonic()
+        try:
+            for rows, found in self.comparator.parts(features, np.searchsorted(needed, pairs)):
+                i, j = pairs[rows.numpy()].T
+                for name, values in found.items():
+                    table = tables.setdefault(name, known.get(name, np.full((count, count), np.nan)))
+                    table[i, j] = table[j, i] = values.numpy()
+                if time.monotonic() - kept > EVERY:
+                    self._keep(tables)
+                    kept = time.monotonic()
+        finally:  # what is found before an error or Ctrl-C is not lost
+            self._keep(tables)
         return tables
 
-    def _features(self, number: int) -> Features:
-        item, digest = self.items[number], self.digests[number]
-        kept = self.store.features(digest, item.name) if self.store else None
-        if kept is not None:
-            return kept
-        run = self.runs.pop(number, None) or item.open()
-        found = self.comparator.features(replace(run, name=item.name))
+    def _keep(self, tables: Mapping[str, np.ndarray]) -> None:
+        if self.store and tables:
+            self.store.keep_pairs(self.digests, tables)
+
+    def _features(self, numbers: Sequence[int]) -> list[Features]:
+        """Of the networks of these numbers: those that were kept, and once what is there under two names."""
+        found: dict[str, Features] = {}
         if self.store:
-            self.store.keep_features(digest, found)
-        return found
+            kept = {digest: self.store.features(digest, "") for digest in {self.digests[k] for k in numbers}}
+            found = {digest: features for digest, features in kept.items() if features}
+        todo = {self.digests[k]: k for k in reversed(numbers) if self.digests[k] not in found}
+        for number, features in self._extracted(sorted(todo.values())):
+            found[self.digests[number]] = features
+            if self.store:
+                self.store.keep_features(self.digests[number], features)
+        return [replace(found[self.digests[k]], name=self.items[k].name) for k in numbers]
+
+    def _extracted(self, numbers: Sequence[int]) -> Iterator[tuple[int, Features]]:
+        title = f"{self.kind}: features"
+        if self.workers:
+            sources = [self._source(k) for k in numbers]
+            found = self.workers.features(self.comparator, sources, self.bars.start(title))
+            yield from ((numbers[place], features) for place, features in found)
+            return
+        for number in self.bars.over(numbers, title):
+            run = replace(self._run(number), name=self.items[number].name)
+            yield number, self.comparator.features(run)
+
+    def _run(self, number: int) -> Trajectories:
+        return self.runs.pop(number, None) or self.items[number].open()
+
+    def _source(self, number: int) -> Source:
+        """What is published is run by workers; all else is sent."""
+        item = self.items[number]
+        if item.reference is None:
+            return item.name, self._run(number)
+        path = item.reference.path and item.reference.path.absolute()
+        return item.name, (replace(item.reference, path=path), self.digests[number])
 
     @property
     def kind(self) -> str:

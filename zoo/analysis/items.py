@@ -41,6 +41,8 @@ class Item:
     none where only the trajectories themselves can tell."""
     network: Callable[[], Any] = lambda: None
     """The network itself, where there is one."""
+    reference: Reference | None = None
+    """Of a published network."""
 
 
 def gather(
@@ -147,16 +149,23 @@ def _is_network(value: Any) -> bool:
 
 def _from_hub(name: Any, spec: RunSpec) -> Iterator[Item]:
     from zoo.hub import expand
-    from zoo.hub.load import load
 
     for reference in expand(name):
-        yield Item(
-            str(reference),
-            reference.name,
-            partial(lambda found: _run(load(found), spec), reference),
-            partial(_identity, reference),
-            partial(load, reference),
-        )
+        yield from_reference(reference, spec)
+
+
+def from_reference(reference: Reference, spec: RunSpec) -> Item:
+    """One published network."""
+    from zoo.hub.load import load
+
+    return Item(
+        str(reference),
+        reference.name,
+        lambda: _run(load(reference), spec),
+        partial(_identity, reference),
+        partial(load, reference),
+        reference,
+    )
 
 
 def _identity(reference: Reference) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo.cli.options import Json
+from zoo.cli.options import Engine, Json
 from zoo.cli.output import as_json, check_failed, emit, table, verdicts
 from zoo.errors import AnalysisError
 
@@ -34,12 +34,13 @@ def compare(
     test: Annotated[
         bool, typer.Option("--test", help="Are labels further apart than chance? A permutation test.")
     ] = False,
+    engine: Engine = "here",
     json: Json = False,
 ) -> None:
     """Distances between networks: a table, a heat map, a map."""
     import zoo
 
-    matrix = zoo.compare(names, metric, progress=not as_json(), **_parameters(parameter))
+    matrix = zoo.compare(names, metric, progress=not as_json(), engine=engine, **_parameters(parameter))
     tested = matrix.permutation_test() if test else None
     for path in save or ():
         (matrix.to_json if path.suffix == ".json" else matrix.to_csv)(path)
@@ -103,12 +104,13 @@ def reproduce(
     name: Annotated[str, typer.Argument(help="A paper, a study or an experiment.")],
     measure: Annotated[bool, typer.Option("--measure", help="Measure each network again.")] = False,
     output: Annotated[Path | None, typer.Option(help="Folder for matrices and figures.")] = None,
+    engine: Engine = "here",
     json: Json = False,
 ) -> None:
     """Check a paper's claims on its published checkpoints. Exit code 3 if any fails or is missing."""
     import zoo
 
-    result = zoo.reproduce(name, measure=measure, output=output, progress=not as_json())
+    result = zoo.reproduce(name, measure=measure, output=output, progress=not as_json(), engine=engine)
     judged = [(where, verdict) for where, verdicts in result.checkpoints.items() for verdict in verdicts]
     judged += [(study.study.name, verdict) for study in result.studies for verdict in study.verdicts]
     missing = [

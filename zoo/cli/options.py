@@ -11,3 +11,6 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")]
 HubName = Annotated[
     str, typer.Option("--to", help="local, a directory or an address: hf://lab, https://hub.lab.org.")
 ]
+Engine = Annotated[
+    str, typer.Option(help="here, local:4, dask://host:8786, slurm:workers=4,queue=short, or a YAML file.")
+]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from zoo.engine.base import Engine
@@ -44,6 +46,20 @@ def open_engine(engine: str | Engine) -> Engine:
         spec = queues.written(text) if kind in queues.KINDS else queues.read(Path(text))
         return cluster.queued(text, spec)
     raise EngineError(f"there is no engine {brief(engine)}; it is one of: {FORMS}.")
+
+
+@contextmanager
+def using(engine: str | Engine) -> Iterator[Engine]:
+    """The engine of a name, open until the end of the block; an engine itself stays as it is.
+
+    Raises what :func:`open_engine` does, and :class:`EngineError` where it cannot be reached.
+    """
+    found = open_engine(engine)
+    if found is engine:
+        yield found
+    else:
+        with found:
+            yield found
 
 
 def cpus() -> int:

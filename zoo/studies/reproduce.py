@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.engine.base import Engine
+from zoo.engine.opening import using
 from zoo.errors import SpecError, UnknownNameError
 from zoo.hub import fetch
 from zoo.registry import suggest
@@ -34,12 +36,18 @@ class Reproduction:
 
 
 def reproduce(
-    name: str, *, measure: bool = False, output: Path | str | None = None, progress: bool = False
+    name: str,
+    *,
+    measure: bool = False,
+    output: Path | str | None = None,
+    progress: bool = False,
+    engine: str | Engine = "here",
 ) -> Reproduction:
     """Check every claim of a paper, or of one study or experiment, on published checkpoints.
 
     ``measure`` measures each network again rather than taking the record's word. ``output`` is a folder
-    for matrices and figures. Raises :class:`UnknownNameError` where nothing has this name.
+    for matrices and figures. ``engine`` says where networks are compared, as for :func:`zoo.compare`.
+    Raises :class:`UnknownNameError` where nothing has this name.
     """
     chosen = _specs(name)
     checkpoints: dict[str, tuple[Verdict, ...]] = {}
@@ -56,7 +64,8 @@ def reproduce(
 
             metrics |= measure_members(folder)
         checkpoints[experiment.name] = tuple(claim.judge(metrics) for claim in experiment.claims)
-    studies = tuple(run_study(spec, progress) for spec in chosen if isinstance(spec, StudySpec))
+    with using(engine) as opened:
+        studies = tuple(run_study(spec, progress, opened) for spec in chosen if isinstance(spec, StudySpec))
     if output is not None:
         for study in studies:
             study.write(Path(output))

@@ -15,6 +15,7 @@ from zoo.analysis.compare import compare
 from zoo.analysis.matrix import DistanceMatrix
 from zoo.analysis.measure import measure
 from zoo.analysis.statistics import mantel
+from zoo.engine.base import Engine
 from zoo.errors import AnalysisError, UnknownNameError, brief
 from zoo.hub import expand, fetch
 from zoo.placing import write_whole
@@ -67,8 +68,8 @@ class StudyResult:
         return [*written, write_whole(path, json.dumps(summary, indent=1, allow_nan=False) + "\n")]
 
 
-def run_study(study: StudySpec, progress: bool = False) -> StudyResult:
-    """Compute everything that a study asks of its published checkpoints.
+def run_study(study: StudySpec, progress: bool = False, engine: str | Engine = "here") -> StudyResult:
+    """Compute everything that a study asks of its published checkpoints; comparisons through an engine.
 
     Raises :class:`UnknownNameError` for checkpoints that are not published yet, :class:`AnalysisError`
     where one of them lacks what labels it.
@@ -86,7 +87,7 @@ def run_study(study: StudySpec, progress: bool = False) -> StudyResult:
         of_part: dict[str, DistanceMatrix] = {}
         for key, analysis in study.comparisons.items():
             labels = [_label(study, key, reference) for reference in members]
-            of_part[key] = compare(members, analysis, labels=labels, progress=progress)
+            of_part[key] = compare(members, analysis, labels=labels, progress=progress, engine=engine)
             for name, value in _statistics(of_part[key]).items():
                 metrics[f"{key}/{name}"].append(value)
             if study.reference is not None:
