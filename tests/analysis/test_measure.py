@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.linalg import solve_discrete_lyapunov
 
+import zoo
 from zoo import registry
-from zoo.analysis import measure
+from zoo.analysis import analyse, measure
 from zoo.analysis.dynamics.gramian import output_gramian
 from zoo.errors import AnalysisError
 from zoo.models.trajectories import Trajectories
@@ -57,10 +58,17 @@ def test_the_rank_of_noisy_mixtures() -> None:
     assert 1 <= wide["rank"] < 8
 
 
+def test_performance_is_that_of_the_record() -> None:
+    found = analyse("dsa-gru-flipflop/0", "performance", trials=512)["dsa-gru-flipflop/0"]
+    recorded = zoo.load("dsa-gru-flipflop/0").record.metrics["test/sign_accuracy"][0]
+    assert found.numbers["sign_accuracy"] == pytest.approx(recorded, abs=1e-6)
+    assert found["sign_accuracy"].shape == (512,)
+
+
 def test_refused() -> None:
     states = _driven()[0]
     with pytest.raises(
-        AnalysisError, match=r"gramian needs the inputs of .* 'array-1' has none.*serve: delay-rank"
+        AnalysisError, match=r"gramian needs the inputs of .* 'array-1' has none.*serve: .*delay-rank"
     ):
         measure([states], "gramian")
     with pytest.raises(AnalysisError, match="'dsa' measures no network by itself"):

@@ -100,6 +100,9 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "delay-rank": Kind(
             "zoo.specs.analyses.dynamics:DelayRankSpec", "zoo.analysis.dynamics.rank:DelayRank"
         ),
+        "performance": Kind(
+            "zoo.specs.analyses.network:PerformanceSpec", "zoo.analysis.performance:Performance"
+        ),
         "fixed-points": Kind(
             "zoo.specs.analyses.network:FixedPointsSpec", "zoo.analysis.dynamics.fixed_points:FixedPoints"
         ),

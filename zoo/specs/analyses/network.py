@@ -1,4 +1,4 @@
-"""Analyses of a network's own step: where it rests, and how it spreads what is near."""
+"""Analyses of a network itself: what it achieves, where it rests, and how it spreads what is near."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from pydantic import Field
 
 from zoo.specs.analyses.base import MeasurementSpec
 from zoo.specs.base import Count, NonNegative, Positive
+
+
+class PerformanceSpec(MeasurementSpec):
+    """How well a network does its task on trials of a split: the loss and the task's metrics."""
+
+    kind: Literal["performance"] = "performance"
+    trials: Count = 512
 
 
 class FixedPointsSpec(MeasurementSpec):
