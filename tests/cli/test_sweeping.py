@@ -45,3 +45,19 @@ def test_a_sweep_says_what_failed_and_how_it_stands(tmp_path: Path) -> None:
     assert made["revision"]
     assert json.loads(zoo("list", "tiny", "--json").stdout)[0]["published"] == ["local"]
     assert "dusk" in zoo("sweep", str(spec), "--engine", "dusk", code=2).stderr
+
+
+def test_a_search_says_what_is_best(tmp_path: Path) -> None:
+    spec = tmp_path / "tiny.yaml"
+    spec.write_text(SPEC)
+    space = ("--search", "learner.optimizer.lr=log:1e-4..1e-1", "--search", "model.nonlinearity=tanh,relu")
+    search = ("sweep", str(spec), *space, "--trials", "4", "--sampler", "tpe", "--parallel", "2")
+    figure = tmp_path / "tiny.svg"
+    made = zoo(*search, "--objective", "test/sign_accuracy", "--maximise", "--plot", str(figure))
+    assert "4 of 4 members are done; 0 failed." in made.stdout
+    assert "best: test/sign_accuracy" in made.stdout
+    assert "model.nonlinearity" in figure.read_text()
+    found = json.loads(zoo("status", "tiny", "--json").stdout)[0]
+    assert (found["members"], found["done"], found["left"]) == (4, 4, 0)
+    wrong = ("--search", "learner.optimizer.lr=log:-1..1", "--trials", "4")
+    assert "learner.optimizer.lr.low: should be above 0" in zoo("sweep", str(spec), *wrong, code=2).stderr

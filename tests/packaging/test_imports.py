@@ -31,7 +31,17 @@ FLOORS = (  # from the roof to the cellar; rooms on one floor do not import each
 )
 FLOOR = {room: number for number, rooms in enumerate(reversed(FLOORS)) for room in rooms}
 
-HEAVY = {"torch", "lightning", "scipy", "sklearn", "matplotlib", "huggingface_hub", "distributed", "loky"}
+HEAVY = {
+    "torch",
+    "lightning",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "huggingface_hub",
+    "distributed",
+    "loky",
+    "optuna",
+}
 
 
 def room(module: str) -> str:
