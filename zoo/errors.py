@@ -111,6 +111,10 @@ class DivergedError(TrainingError):
         )
 
 
+class RankLostError(TrainingError):
+    """One of several processes that train one network together is gone."""
+
+
 class SpecChangedError(TrainingError):
     """A run folder belongs to another spec than the one to be trained."""
 

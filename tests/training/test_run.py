@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -180,25 +179,3 @@ def test_a_full_disk_is_one_clear_error(small_disk: Path) -> None:
         Run.of(experiment().updated(model=wide), small_disk / "run").fit(progress=False)
     (small_disk / "filler").unlink()
     assert Run.of(experiment().updated(model=wide), small_disk / "run").fit(progress=False)["steps"] == 12
-
-
-def test_ddp_on_two_processes_equals_one(tmp_path: Path) -> None:
-    """Two CPU processes (gloo) share each batch; the weights are those of one with the whole batch."""
-    base = {"steps": 20, "batch_size": 8, "precision": "64-true", "accelerator": "cpu", "validate_every": 10}
-    alone = Run.of(experiment(train=base), tmp_path / "alone")
-    alone.fit(progress=False)
-    spec = experiment(train={**base, "devices": 2, "strategy": "ddp"})
-    script = tmp_path / "trains.py"
-    script.write_text(TRAINS)
-    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1"}
-    subprocess.run(
-        [sys.executable, str(script), json.dumps(spec.plain()), str(tmp_path / "pair")],
-        check=True,
-        env=environment,
-    )
-    pair = Run.of(spec, tmp_path / "pair")
-    assert spec.digest() == experiment(train=base).digest()
-    assert pair.result["steps"] == 20
-    a, b = load_file(alone.snapshot(20)), load_file(pair.snapshot(20))
-    for name in a:
-        torch.testing.assert_close(a[name], b[name], rtol=0, atol=1e-8)

@@ -18,6 +18,7 @@ class Backprop(Learner):
     """Gradient descent on the loss of the task."""
 
     vectorises = True
+    distributes = True
     spec: BackpropSpec
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -28,6 +28,10 @@ class Learner(L.LightningModule):
     """Whether it is gradient descent on :meth:`loss` by the optimizer, clipping and schedule of its spec, so
     that several networks can be trained by it at once."""
 
+    distributes: ClassVar[bool] = False
+    """Whether all that it changes follows from the mean of a loss over the examples of a batch, by one backward
+    pass, so that devices can share the batch and average their gradients."""
+
     def __init__(self, spec: LearnerSpec, network: Network) -> None:
         super().__init__()
         self.spec = spec
@@ -41,7 +45,8 @@ class Learner(L.LightningModule):
         self.network.batches_seen += 1
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        cuda: Sequence[Tensor] = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else ()
+        on_gpu = self.device.type == "cuda"
+        cuda: Sequence[Tensor] = (torch.cuda.get_rng_state(self.device),) if on_gpu else ()
         checkpoint["zoo"] = {
             "batches_seen": self.network.batches_seen,
             "rng": torch.get_rng_state(),
@@ -53,4 +58,4 @@ class Learner(L.LightningModule):
         self.network.batches_seen = state["batches_seen"]
         torch.set_rng_state(state["rng"])
         if state["rng_cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["rng_cuda"])
+            torch.cuda.set_rng_state(state["rng_cuda"][0])  # of the device in use, whichever it is now

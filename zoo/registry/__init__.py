@@ -14,6 +14,7 @@ from zoo.registry.tables import (
     kinds,
     plugins,
     register,
+    registered,
     resolve,
     spec_class,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "kinds",
     "plugins",
     "register",
+    "registered",
     "resolve",
     "spec_class",
     "suggest",

@@ -86,6 +86,11 @@ def register(family: str, kind: str, entry: Kind) -> None:
     _registered[family, kind] = entry
 
 
+def registered() -> dict[tuple[str, str], Kind]:
+    """(family, kind) → what :func:`register` has added in this process."""
+    return dict(_registered)
+
+
 def kinds(family: str) -> list[str]:
     """Names of all kinds of a family, ours and those of plugins, without loading any."""
     _check_family(family)

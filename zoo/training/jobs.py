@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zoo.engine.job import lacks_memory
 from zoo.specs.experiment import ExperimentSpec
+from zoo.training.place import by_itself
 from zoo.training.run import Run
 
 
@@ -17,6 +18,11 @@ def train_members(experiments: Sequence[ExperimentSpec]) -> list[Exception | Non
     last state, and one that fails disturbs no other. Raises what says that memory lacks where there is more
     than one, as fewer may do.
     """
+    with by_itself():
+        return _train_members(experiments)
+
+
+def _train_members(experiments: Sequence[ExperimentSpec]) -> list[Exception | None]:
     from zoo.training.together import GroupDivergedError, fit_all, groups
 
     runs = [Run.of(experiment) for experiment in experiments]

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -20,6 +21,7 @@ from zoo.network import Network
 from zoo.placing import UNFINISHED, write_whole
 from zoo.specs.experiment import ExperimentSpec
 from zoo.training.run import SNAPSHOTS, STATE
+from zoo.training.strategies import Sharded
 
 T = TypeVar("T")
 LEDGER = "ledger."
@@ -66,6 +68,8 @@ class Log:
         self.failed: DivergedError | None = None
         self.aside = False
         """Whether its numbers are carried along with those of others, and it does not train."""
+        self.agree: Callable[[dict[str, float]], dict[str, float]] = lambda measured: measured
+        """Gives every process that trains this network what the first one has measured."""
 
     @property
     def over(self) -> bool:
@@ -75,7 +79,11 @@ class Log:
     def begin(self, write: bool) -> None:
         """Before the first batch."""
         self.snapshot(0, write)
-        self.validate(0)
+        self.validate(0, write)
+
+    def looks(self, step: int) -> bool:
+        """Whether weights are looked at after a batch."""
+        return step in self.scheduled or step % self.train.validate_every == 0
 
     def after(self, step: int, loss: float, write: bool) -> dict[str, float]:
         """After each batch; what was measured. Whether the target is reached is in :attr:`stopped`.
@@ -88,7 +96,7 @@ class Log:
             self.snapshot(step, write)
         seen = {"train/loss": loss}
         if step % self.train.validate_every == 0:
-            seen |= self.validate(step)
+            seen |= self.validate(step, write)
         stop = self.train.stop
         if stop is not None and stop.metric in seen and stop.reached(seen[stop.metric]):
             self.stopped = "target"
@@ -99,12 +107,12 @@ class Log:
         if step not in self.kept:
             self.snapshot(step, write)
         if step not in self.curve["steps"][-1:]:
-            self.validate(step)
+            self.validate(step, write)
         self.ended = step
 
-    def validate(self, step: int) -> dict[str, float]:
-        measured = self.subject.measure("validation", self.train.validation_trials)
-        values = {f"validation/{name}": value.mean().item() for name, value in measured.items()}
+    def validate(self, step: int, write: bool) -> dict[str, float]:
+        measured = self.subject.measure("validation", self.train.validation_trials) if write else {}
+        values = self.agree({f"validation/{name}": value.mean().item() for name, value in measured.items()})
         if not math.isfinite(values["validation/loss"]):
             raise DivergedError(step, self.causes())
         self.curve["steps"].append(step)
@@ -113,13 +121,14 @@ class Log:
         return values
 
     def snapshot(self, step: int, write: bool) -> None:
+        self.kept.append(step)
+        if not write:
+            return
         tensors = dict(self.subject.weights())
         if self.record.ledger is not None:
             measured = self.subject.measure(self.record.ledger.split, self.record.ledger.trials)
             tensors |= {LEDGER + name: value for name, value in measured.items()}
-        self.kept.append(step)
-        if write:
-            write_whole(self.folder / SNAPSHOTS / f"{step:010d}.safetensors", safetensors_bytes(tensors))
+        write_whole(self.folder / SNAPSHOTS / f"{step:010d}.safetensors", safetensors_bytes(tensors))
 
     def state(self) -> dict[str, Any]:
         failed = None if self.failed is None else [self.failed.step, list(self.failed.causes)]
@@ -164,15 +173,20 @@ class Recorder(L.Callback):
         self.folder = folder
         self.train = logs[0].train
         self.elapsed = 0.0
+        self._ended = False
         self._started = time.monotonic()
 
     # Lightning's hooks ----------------------------------------------------------------------
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._started = time.monotonic() - self.elapsed
-        if self.counter.batches_seen == 0:
+        if trainer.world_size > 1:
             for log in self.logs:
-                self._alone(log, log.begin, trainer.is_global_zero)
+                log.agree = trainer.strategy.broadcast
+        if self.counter.batches_seen == 0:
+            with _whole_weights(trainer):
+                for log in self.logs:
+                    self._alone(log, log.begin, trainer.is_global_zero)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -180,11 +194,12 @@ class Recorder(L.Callback):
         step, write = self.counter.batches_seen, trainer.is_global_zero
         losses = self._losses(trainer, outputs)
         seen = []
-        for log, loss in zip(self.logs, losses, strict=True):
-            if not log.over:
-                seen.append(self._alone(log, log.after, step, loss, write))
-                if log.stopped == "target" and len(self.logs) > 1:
-                    self._alone(log, log.end, step, write)
+        with _whole_weights(trainer) if self.logs[0].looks(step) else nullcontext():
+            for log, loss in zip(self.logs, losses, strict=True):
+                if not log.over:
+                    seen.append(self._alone(log, log.after, step, loss, write))
+                    if log.stopped == "target" and len(self.logs) > 1:
+                        self._alone(log, log.end, step, write)
         self._report(trainer, [found for found in seen if found], step)
         if all(log.over or log.stopped == "target" for log in self.logs):
             trainer.should_stop = True
@@ -192,13 +207,19 @@ class Recorder(L.Callback):
             self._save_state(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        for log in self.logs:
-            if not log.over:
-                self._alone(log, log.end, self.counter.batches_seen, trainer.is_global_zero)
-        self.elapsed = time.monotonic() - self._started
+        with _whole_weights(trainer):
+            for log in self.logs:
+                if not log.over:
+                    self._alone(log, log.end, self.counter.batches_seen, trainer.is_global_zero)
+        self.elapsed, self._ended = self.seconds, True
+
+    @property
+    def seconds(self) -> float:
+        """That training took until now, without the time between being killed and going on."""
+        return self.elapsed if self._ended else time.monotonic() - self._started
 
     def state_dict(self) -> dict[str, Any]:
-        self.elapsed = time.monotonic() - self._started
+        self.elapsed = self.seconds
         return {"logs": [log.state() for log in self.logs], "elapsed": self.elapsed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -237,3 +258,9 @@ class Recorder(L.Callback):
         trainer.save_checkpoint(target.with_suffix(UNFINISHED))  # on all ranks: it gathers
         if trainer.is_global_zero:
             os.replace(target.with_suffix(UNFINISHED), target)
+
+
+def _whole_weights(trainer: L.Trainer) -> AbstractContextManager[None]:
+    """While it lasts, each process has all weights, where they are sharded else."""
+    strategy = trainer.strategy
+    return strategy.gathered() if isinstance(strategy, Sharded) else nullcontext()

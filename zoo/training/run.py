@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from zoo.paths import home
 from zoo.placing import UNFINISHED, write_whole
 from zoo.specs.base import canonical_json
 from zoo.specs.experiment import ExperimentSpec, TrainSpec
+from zoo.training.place import Place
 
 if TYPE_CHECKING:
     import lightning.pytorch as L
@@ -73,12 +73,12 @@ class Run:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """One process at a time, with the helpers that train beside it; a lock goes with its process."""
+        """One process at a time, with those that train beside it; a lock goes with its process."""
         from filelock import FileLock, Timeout
 
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.nullcontext() if self.is_helper else FileLock(self.folder / ".lock", timeout=0):
+            with FileLock(self.folder / ".lock", timeout=0) if self.place.first else contextlib.nullcontext():
                 yield
         except Timeout as problem:
             raise RunLockedError(
@@ -90,58 +90,92 @@ class Run:
                 "Free some space, or set ZOO_HOME to a folder that can be written."
             ) from problem
 
+    @property
+    def place(self) -> Place:
+        """Which this process is of those that a launcher has started for this run."""
+        return Place.of(self.experiment.train)
+
     def fit(self, progress: bool = True) -> dict[str, Any]:
         """Train to the end, from the last saved state if there is one. Returns the result.
 
-        Raises :class:`SpecChangedError`, :class:`RunLockedError`, :class:`DivergedError`.
-        """
-        import torch
+        On several devices, processes are started here, one a device, unless torchrun or srun has done so:
+        then each of them calls this, and each returns.
 
+        Raises :class:`SpecChangedError`, :class:`RunLockedError`, :class:`DivergedError`,
+        :class:`RankLostError`.
+        """
+        place = self.place
         self.check()
         if self.finished:
             return self.result
-        with (
-            self.locked(),
-            quiet_lightning(),
-            threads(self.experiment.train.threads),
-            torch.random.fork_rng(),
-        ):
-            if not self.is_helper:
+        with self.locked():
+            if place.first:
                 for leftover in self.folder.rglob(f"*{UNFINISHED}"):  # of a killed process
                     leftover.unlink()
                 write_whole(self.folder / "spec.json", canonical_json(self.experiment.plain()).encode())
-            return self._fit(progress)
+            if not self.experiment.train.steps:
+                if place.first:  # there is nothing to share
+                    self.train(progress)
+            elif self.experiment.train.devices > 1 and place.world == 1:
+                self._launch(progress)
+            else:
+                self.train(progress)
+            place.wait_for(self.folder / RESULT)
+            return self.result
 
-    def _fit(self, progress: bool) -> dict[str, Any]:
+    def _launch(self, progress: bool) -> None:
+        from zoo import registry
+        from zoo.training.data import check_shareable
+        from zoo.training.ranks import launch
+        from zoo.training.strategies import accelerator
+
+        accelerator(self.experiment.train, Place())
+        check_shareable(registry.resolve(self.experiment)[0])
+        launch(self.experiment, self.folder, progress)
+
+    def train(self, progress: bool) -> None:
+        """What each process of a run does, once the folder is ready."""
+        import torch
+
+        with quiet_lightning(), threads(self.experiment.train.threads), torch.random.fork_rng():
+            self._train(progress)
+
+    def _train(self, progress: bool) -> None:
         import torch
 
         from zoo import registry
         from zoo.checkpoints.network import evaluate
         from zoo.tasks.base import derive_seed
+        from zoo.training.data import check_shareable
         from zoo.training.recorder import Log, Recorder, Subject
 
         spec = self.experiment.train
         learner, data = registry.resolve(self.experiment)
         network = learner.network
+        if self.place.world > 1:
+            check_shareable(learner)
         log = Log(self.experiment, Subject.of(network), self.folder)
         recorder = Recorder([log], network, self.folder)
         torch.manual_seed(derive_seed("noise", spec.seed))
         label = f"{self.experiment.name} seed {spec.seed}"
         trainer = lightning(spec, self.folder, recorder, learner, data, label if progress else None)
-        facts = origin(learner.device)
-        result = outcome(log, network.batches_seen, evaluate(network), recorder.elapsed, facts)
         if trainer.is_global_zero:
+            metrics = evaluate(network) if trainer.world_size == 1 else self.evaluated(network.batches_seen)
+            result = outcome(log, network.batches_seen, metrics, recorder.elapsed, origin(learner.device))
             write_whole(self.folder / RESULT, json.dumps(result).encode())
             (self.folder / STATE).unlink(missing_ok=True)
-        return result
 
-    @property
-    def is_helper(self) -> bool:
-        """Whether this process was started by a launcher as another than the first rank of this run."""
-        if self.experiment.train.devices == 1 and self.experiment.train.strategy == "auto":
-            return False
-        ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-        return next((rank for rank in ranks if rank is not None), "0") != "0"
+    def evaluated(self, step: int) -> dict[str, float | None]:
+        """What the network of a snapshot measures."""
+        from safetensors.torch import load_file
+
+        from zoo.checkpoints.network import empty, evaluate, fill
+        from zoo.training.recorder import LEDGER
+
+        network = empty(self.experiment)
+        tensors = load_file(self.snapshot(step))
+        fill(network, {n: t for n, t in tensors.items() if not n.startswith(LEDGER)}, str(self.folder))
+        return evaluate(network)
 
 
 def outcome(
@@ -169,16 +203,16 @@ def lightning(
     import lightning.pytorch as L
 
     from zoo.training.progress import Progress
+    from zoo.training.strategies import losses_explained, options
+
+    place = Place.of(spec)
 
     callbacks: list[L.Callback] = [recorder]
     if label is not None:
         callbacks.append(Progress(label, spec.steps))
     trainer = L.Trainer(
         max_steps=spec.steps,
-        accelerator=spec.accelerator,
-        devices=spec.devices,
-        strategy=spec.strategy,
-        precision=spec.precision,
+        **options(spec, place if spec.steps else Place()),
         logger=_loggers(spec, folder),
         callbacks=callbacks,
         enable_checkpointing=False,
@@ -190,10 +224,11 @@ def lightning(
     )
     state = folder / STATE
     if not spec.steps:  # the initial network is what was asked for; Lightning would not even begin
-        recorder.on_fit_start(trainer, learner)
+        recorder.on_train_start(trainer, learner)
         return trainer
     try:
-        trainer.fit(learner, data, ckpt_path=state if state.exists() else None, weights_only=True)
+        with losses_explained(place.world):
+            trainer.fit(learner, data, ckpt_path=state if state.exists() else None, weights_only=True)
     except SystemExit:  # how Lightning ends on Ctrl-C
         if trainer.interrupted:
             raise KeyboardInterrupt from None
@@ -253,6 +288,8 @@ def threads(count: int) -> Iterator[None]:
 @contextlib.contextmanager
 def quiet_lightning() -> Iterator[None]:
     """No tips, no hardware lines, and no warnings about what is done here on purpose."""
+    import lightning.pytorch  # noqa: F401  # which sets the levels of its logs
+
     logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [log.level for log in logs]
     for log in logs:

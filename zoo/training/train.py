@@ -27,10 +27,11 @@ def train(
     ``spec`` is a name of the catalogue, a YAML file or an :class:`ExperimentSpec`; ``overrides`` are
     ``"dotted.path=value"``. A finished run is not run again, and one that was killed goes on from its
     last saved state, with the same weights in the end (bit for bit on a CPU). ``folder`` replaces the
-    run folder that the spec's digest names.
+    run folder that the spec's digest names. Under torchrun or srun with ``train.devices`` processes each of
+    them gets the checkpoint, which the first has written.
 
     Raises :class:`SpecError`, :class:`SpecChangedError` where ``folder`` was begun under another spec,
-    :class:`RunLockedError`, :class:`DivergedError`.
+    :class:`RunLockedError`, :class:`DivergedError`, :class:`RankLostError`.
     """
     if isinstance(spec, ExperimentSpec):
         experiment = spec
@@ -56,8 +57,10 @@ def train(
         fit_all(runs, progress)
     else:
         runs[0].fit(progress)
-    if runs[0].is_helper:
-        raise SystemExit(0)  # the first rank goes on alone
+    place = runs[0].place
+    if not place.first:
+        place.wait_for(done)
+        return CheckpointFolder(done)
     with whole.locked():
         from zoo.training.publishable import write_checkpoint
 
