@@ -36,12 +36,15 @@ def train(
     import zoo
     from zoo.hub.lookup import open_hub
     from zoo.hub.reference import check_revision
+    from zoo.training.place import Place
 
     if publish:  # a wrong one is known before hours of training
         open_hub(publish)
     if tag:
         check_revision(tag)
     checkpoint = zoo.train(spec, overrides or (), folder=folder, progress=not as_json())
+    if not Place.of(checkpoint.experiment.train).first:
+        return  # the first of several processes says what there is to say
     revision = zoo.publish(checkpoint, publish, tag=tag) if publish else None
     record = checkpoint.record
     data = {
