@@ -90,6 +90,13 @@ def test_nearest(name: str, close: list[str]) -> None:
     assert nearest(name, ["hidden", "seed", "steps", "validate_every"]) == close
 
 
+def test_nearest_of_very_many() -> None:
+    many = [f"net-{number:05d}" for number in range(20_000)]
+    assert nearest("dsa-rnn-flipflip", [*many, "dsa-rnn-flipflop"]) == ["dsa-rnn-flipflop"]
+    assert nearest("net-00042x", many)[0] == "net-00042"
+    assert nearest("zzz", many) == []
+
+
 def test_suggestions() -> None:
     assert suggest("grv", ["gru", "lstm"]) == " Did you mean 'gru'?"
     assert suggest("dsa-gru", NAMES) == " Did you mean 'dsa-gru-a' or 'dsa-gru-b'?"

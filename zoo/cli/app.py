@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli import analysis, cache, catalogue, checkpoints, importing, serving, sweeping, system, training
+from zoo.cli import (
+    analysis,
+    cache,
+    catalogue,
+    checkpoints,
+    importing,
+    listing,
+    serving,
+    sweeping,
+    system,
+    training,
+)
 
 app = typer.Typer(
     help="A declarative model zoo for the science of neural networks.",
@@ -16,7 +27,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (catalogue, training, sweeping, importing, checkpoints, analysis, cache, serving, system):
+for group in (
+    listing,
+    catalogue,
+    training,
+    sweeping,
+    importing,
+    checkpoints,
+    analysis,
+    cache,
+    serving,
+    system,
+):
     group.add_to(app)
 
 

@@ -40,7 +40,7 @@ def list_(json: Json = False) -> None:
 def prune(
     days: Annotated[float, typer.Option(min=0, help="Remove what was not used for so long.")] = 30,
     kind: Annotated[
-        str | None, typer.Option(help="checkpoints, results or leftovers; all, without one.")
+        str | None, typer.Option(help="checkpoints, results, indexes or leftovers; all, without one.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")

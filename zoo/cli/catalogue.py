@@ -1,4 +1,4 @@
-"""What there is: list, show, kinds, validate, schema, migrate."""
+"""Documents and kinds: show, kinds, validate, schema, migrate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo.cli.options import Json
-from zoo.cli.output import check_failed, emit, note, table, verdicts
+from zoo.cli.output import check_failed, emit, table, verdicts
 from zoo.errors import SpecError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -17,79 +17,8 @@ if TYPE_CHECKING:
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (list_, show, kinds, validate, schema, migrate):
-        app.command(command.__name__.rstrip("_"))(command)
-
-
-def list_(
-    pattern: Annotated[str, typer.Argument(help="A glob over names.")] = "*",
-    kind: Annotated[
-        str | None, typer.Option(help="experiment, study, paper, or a model, task or learner kind.")
-    ] = None,
-    paper: Annotated[str | None, typer.Option(help="Key of a paper.")] = None,
-    tag: Annotated[str | None, typer.Option(help="A tag.")] = None,
-    json: Json = False,
-) -> None:
-    """What can be built (specs) and what has been (checkpoints)."""
-    from zoo.registry import glob
-
-    rows = [row for row in _rows() if glob(pattern, [row["name"]])]
-    rows = [row for row in rows if kind is None or kind in row["kinds"]]
-    rows = [
-        row
-        for row in rows
-        if (paper is None or row["paper"] == paper) and (tag is None or tag in row["tags"])
-    ]
-    columns = ("name", "is", "model", "task", "members", "paper", "published")
-    emit(rows, table("", columns, [[row[column] for column in columns] for row in rows]))
-    for row in rows:
-        if row["error"]:
-            note(f"{row['name']}: {row['error']}")
-    if not rows:
-        note(f"nothing matches {pattern!r} with these filters; see everything with: zoo list")
-
-
-EMPTY: dict[str, Any] = {
-    "name": "",
-    "is": "",
-    "model": None,
-    "task": None,
-    "members": None,
-    "paper": None,
-    "tags": (),
-    "kinds": (),
-    "published": (),
-    "error": "",
-}
-
-
-def _rows() -> list[dict[str, Any]]:
-    """One row a name: specs of the catalogue, and checkpoints that have no spec in it."""
-    from zoo.hub import hubs
-    from zoo.specs.catalogue import entries
-    from zoo.specs.experiment import ExperimentSpec
-
-    published: dict[str, list[str]] = {}
-    for hub in hubs():
-        for name in hub.names():
-            published.setdefault(name, []).append(hub.name)
-    rows = []
-    for name, spec in entries():
-        row = {**EMPTY, "name": name, "is": "broken", "published": published.pop(name, [])}
-        if isinstance(spec, SpecError):
-            row["error"] = str(spec)
-        else:
-            row["is"] = spec.plain()["spec"].partition("/")[0]
-            row |= {"paper": getattr(spec, "paper", name), "tags": list(getattr(spec, "tags", ()))}
-            row["kinds"] = [row["is"]]
-        if isinstance(spec, ExperimentSpec):
-            row |= {"model": spec.model.kind, "task": spec.task.kind}
-            row["members"] = None if spec.population is None else len(spec.population)
-            row["kinds"] += [spec.model.kind, spec.task.kind, spec.learner.kind]
-        rows.append(row)
-    for name, where in published.items():
-        rows.append({**EMPTY, "name": name, "is": "checkpoint", "kinds": ["checkpoint"], "published": where})
-    return sorted(rows, key=lambda row: row["name"])
+    for command in (show, kinds, validate, schema, migrate):
+        app.command(command.__name__)(command)
 
 
 def show(

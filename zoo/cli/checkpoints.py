@@ -1,4 +1,4 @@
-"""Checkpoints by name: run, verify, publish, pull, search, tag, delete."""
+"""Checkpoints by name: run, verify, publish, pull, tag, delete."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from zoo.cli.options import Device, HubName, Json
-from zoo.cli.output import check_failed, emit, note, table
+from zoo.cli.output import check_failed, emit, table
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (run, verify, publish, pull, search, tag, delete):
+    for command in (run, verify, publish, pull, tag, delete):
         app.command(command.__name__)(command)
     app.command("push", help="The same as publish.")(publish)
 
@@ -130,27 +130,6 @@ def pull(
         [{"name": revision.name, "commit": revision.commit, "hub": to} for revision in revisions],
         *(f"pulled {revision}" for revision in revisions),
     )
-
-
-def search(
-    text: Annotated[str, typer.Argument(help="A part of the name.")] = "",
-    hub: Annotated[str, typer.Option(help="An address: hf:// or hf://lab, https://hub.lab.org.")] = "hf://",
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
-    json: Json = False,
-) -> None:
-    """Checkpoints of the zoo on a hub on the network."""
-    from zoo.hub import open_hub
-    from zoo.hub.huggingface import HuggingFaceHub
-
-    target = open_hub(hub)
-    if isinstance(target, HuggingFaceHub):
-        rows = target.search(text, limit)
-    else:
-        rows = [{"name": f"{target.name}:{name}"} for name in target.names() if text in name][:limit]
-    columns = tuple(rows[0]) if rows else ("name",)
-    emit(rows, table("", columns, [tuple(row.values()) for row in rows]))
-    if not rows:
-        note(f"nothing on {target.where} matches {text!r}")
 
 
 def tag(

@@ -50,7 +50,7 @@ def doctor(json: Json = False) -> None:
         for name in names
     ]
     devices = _devices()
-    hub_rows = [(hub.name, hub.where, _count(hub)) for hub in hubs()]
+    hub_rows = [(hub.name, hub.where, *_state(hub)) for hub in hubs()]
     cache_rows = [(name, str(path), _size(path), holds) for name, (path, holds) in places().items()]
     folders = [(name, str(home() / name), _size(home() / name)) for name in ("runs", "hub", "cache")]
     folders.append(("free space", str(home()), shutil.disk_usage(_existing(home())).free / 1e6))
@@ -78,7 +78,7 @@ def doctor(json: Json = False) -> None:
         data,
         table("versions", ("package", "version", "extra"), versions),
         table("devices", ("device", "name"), devices),
-        table("hubs", ("hub", "where", "checkpoints"), hub_rows),
+        table("hubs", ("hub", "where", "checkpoints", "index"), hub_rows),
         table("folders", ("folder", "where", "MB"), folders),
         table("caches", ("cache", "where", "MB", "holds"), cache_rows),
         "What is cached can be fetched or computed again; see it with 'zoo cache list', remove it with "
@@ -88,12 +88,27 @@ def doctor(json: Json = False) -> None:
     )
 
 
-def _count(hub: Hub) -> int | str:
-    """How many checkpoints a hub has, or why that cannot be said."""
+def _state(hub: Hub) -> tuple[int | str, str]:
+    """How many checkpoints a hub has, or why that cannot be said; and the state its index was found in.
+
+    Every name is looked at, and an index that is out of date brought up to date.
+    """
+    from zoo.hub.base import DirectoryHub
+
     try:
-        return len(hub.names())
+        if not isinstance(hub, DirectoryHub):
+            return len(hub.names()), "none: only names are known"
+        before = hub.index.built
+        health = hub.indexed(lambda index: index.check())
     except ZooError as problem:
-        return str(problem)
+        return str(problem), "–"
+    if health.damaged:
+        return health.entries, "was damaged, and has been made anew"
+    if not before:
+        return health.entries, "has been made now"
+    if health.stale:
+        return health.entries, f"was wrong about {health.stale:,}, and has been mended"
+    return health.entries, "up to date"
 
 
 def _devices() -> list[tuple[str, str]]:

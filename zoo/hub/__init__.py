@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.hub.listing import entries as entries
     from zoo.hub.load import load as load
     from zoo.hub.lookup import expand as expand
     from zoo.hub.lookup import fetch as fetch
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _VERBS = {
     **dict.fromkeys(("expand", "fetch", "hubs", "names", "open_hub"), "zoo.hub.lookup"),
+    "entries": "zoo.hub.listing",
     "Reference": "zoo.hub.reference",
     "load": "zoo.hub.load",
     "plan": "zoo.hub.publish",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from zoo.checkpoints.folder import CARD, CheckpointFolder
 from zoo.errors import CheckpointError, HubError, UnknownNameError
@@ -18,6 +19,10 @@ from zoo.hub.card_check import check_card
 from zoo.hub.reference import Reference, check_name, check_revision
 from zoo.registry import suggest
 
+if TYPE_CHECKING:
+    from zoo.hub.index.index import Index, Progress
+
+T = TypeVar("T")
 MAIN = "main"
 _ADVICE = {
     errno.ENOSPC: "The disk is full: free some space, or publish to another hub.",
@@ -158,6 +163,22 @@ class DirectoryHub(Publishing):
 
     def names(self) -> list[str]:
         """Every name that something is published under, sorted; nothing in a hub that does not exist yet."""
+        with self._failing_clearly("list the names"):
+            return self.index.names() if self.index.built else sorted(self._listed())
+
+    @cached_property
+    def index(self) -> Index:
+        """What is published here, for lists and filters."""
+        raise NotImplementedError
+
+    def indexed(self, ask: Callable[[Index], T], progress: Progress | None = None) -> T:
+        """What the index answers. ``progress`` is told of a hub that is read for the first time."""
+        self.index.progress = progress
+        with self._failing_clearly("list what there is"):
+            return ask(self.index)
+
+    def _listed(self) -> Iterable[str]:
+        """The names, found by a look at each folder."""
         raise NotImplementedError
 
     def resolve(self, name: str, revision: str | None = None) -> Revision:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from zoo.checkpoints.folder import CheckpointFolder
 from zoo.hub.base import MAIN, DirectoryHub, Revision, check_parent, check_tag, commit_of
@@ -10,13 +13,22 @@ from zoo.hub.reference import check_name, is_listed
 from zoo.hub.repository import Repository
 from zoo.hub.revisions import RevisionHub
 
+if TYPE_CHECKING:
+    from zoo.hub.index.index import Index
+
 
 class CacheHub(RevisionHub, DirectoryHub):
     """Several revisions of each name, and tags; ``huggingface_hub`` reads it as its own cache."""
 
-    def names(self) -> list[str]:
-        with self._failing_clearly("list the names"):
-            return sorted(filter(is_listed, Repository.names(self.root)))
+    @cached_property
+    def index(self) -> Index:
+        from zoo.hub.index.index import Index
+        from zoo.hub.index.sources import CacheSource
+
+        return Index(CacheSource(self.root))
+
+    def _listed(self) -> Iterable[str]:
+        return filter(is_listed, Repository.names(self.root))
 
     def publish(
         self,

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Literal
 
 from zoo.checkpoints.folder import RECORD
+from zoo.hub.index import index
 from zoo.hub.repository import PREFIX, Repository
 from zoo.paths import home
 from zoo.placing import UNFINISHED, staging, sweep
 
 SETTLED = 3600.0
 """Seconds after which an unfinished file is no longer being written."""
-Kind = Literal["checkpoints", "results", "leftovers"]
-KINDS: tuple[Kind, ...] = ("checkpoints", "results", "leftovers")
+Kind = Literal["checkpoints", "results", "indexes", "leftovers"]
+KINDS: tuple[Kind, ...] = ("checkpoints", "results", "indexes", "leftovers")
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,13 @@ def places() -> dict[str, tuple[Path, str]]:
         ),
         "object cache": (home() / "cache" / "objects", "checkpoints fetched from object stores"),
         "results": (home() / "cache" / "analysis", "what analyses found, by digest; nothing is done twice"),
+        "indexes": (index.places(), "what is on each hub, for lists and filters; made anew when asked for"),
     }
 
 
 def cached() -> list[Cached]:
     """Everything that can be removed, the largest first. In the Hugging Face cache, ours only."""
-    return sorted((*_checkpoints(), *_results(), *_leftovers()), key=lambda each: -each.size)
+    return sorted((*_checkpoints(), *_results(), *_indexes(), *_leftovers()), key=lambda each: -each.size)
 
 
 def prune(days: float = 0.0, kinds: tuple[Kind, ...] = KINDS) -> list[Cached]:
@@ -94,6 +96,12 @@ def _results() -> Iterator[Cached]:
     for path in sorted((home() / "cache" / "analysis").glob("*")):
         if path.is_dir():
             yield Cached("results", path.name, path, *_extent(path))
+
+
+def _indexes() -> Iterator[Cached]:
+    for path in sorted(index.places().glob("*")):
+        if path.is_dir():
+            yield Cached("indexes", path.name, path, *_extent(path))
 
 
 def _leftovers() -> Iterator[Cached]:

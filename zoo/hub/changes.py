@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from zoo.hub.reference import is_name
+
 try:
     import fcntl
 except ImportError:  # a system without it: lines are short enough to be written in one go
@@ -63,10 +65,11 @@ def changing(root: Path, name: str) -> Iterator[None]:
 def changes_since(root: Path, position: Position) -> Changes | None:
     """What was told since then; none where that cannot be said, and everything has to be looked at."""
     where = os.path.join(root, LOCKS, FILE)
+    start = max(position.offset, _HEAD)
     try:
         with open(where, "rb", buffering=0) as stream:
             head = stream.read(_HEAD)
-            stream.seek(max(position.offset, _HEAD))
+            stream.seek(start)
             tail = stream.read()
             stream.seek(0)
             if stream.read(_HEAD) != head or _file(head) != position.file or not position.file:
@@ -80,9 +83,10 @@ def changes_since(root: Path, position: Position) -> Changes | None:
     whole = tail[: tail.rfind(b"\n") + 1]
     latest: dict[str, bool] = {}
     for line in whole.decode("utf-8", "replace").splitlines():
-        latest[line[1:]] = line[:1] != "-"
+        if is_name(line[1:]):
+            latest[line[1:]] = line[:1] != "-"
     begun = frozenset(name for name, open_ in latest.items() if open_)
-    return Changes(frozenset(latest), begun, Position(position.file, position.offset + len(whole)))
+    return Changes(frozenset(latest), begun, Position(position.file, start + len(whole)))
 
 
 def position_of(root: Path) -> Position:
@@ -123,7 +127,7 @@ def _tell(where: str, line: str) -> None:
 
 
 def _lock(descriptor: int) -> None:
-    """Until it is closed; for a second at most, because a line that is added without does no harm as a rule."""
+    """Until it is closed; for a second at most, because a line added without does no harm as a rule."""
     end = time.monotonic() + 1
     while fcntl is not None and time.monotonic() < end:
         try:

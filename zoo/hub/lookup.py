@@ -29,6 +29,7 @@ from zoo.hub.cache import CacheHub
 from zoo.hub.network import has_secret, has_token, public
 from zoo.hub.plain import FolderHub
 from zoo.hub.reference import EXAMPLES, MAX_LENGTH, PART, TAIL, Reference, is_path
+from zoo.hub.repository import PREFIX
 from zoo.paths import home, shipped
 from zoo.registry import glob, suggest
 
@@ -264,8 +265,18 @@ def _hub(name: str, known: list[Hub]) -> Hub:
 def _directory(path: Path) -> CacheHub | FolderHub:
     root = path.expanduser().absolute()
     name = re.sub(r"([.-])\1+", r"\1", re.sub("[^a-z0-9._-]+", "-", root.name.lower())).strip("-._") or "hub"
-    plain = any(root.glob("*/record.json")) and not any(root.glob("models--*"))
-    return FolderHub(root, name) if plain else CacheHub(root, name)
+    return FolderHub(root, name) if _is_plain(root) else CacheHub(root, name)
+
+
+def _is_plain(root: Path) -> bool:
+    """Whether a directory holds plain checkpoint folders, and no repositories; both forms may be large."""
+    plain = False
+    with suppress(OSError), os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.startswith(PREFIX):
+                return False
+            plain = plain or os.path.isfile(os.path.join(entry.path, "record.json"))
+    return plain
 
 
 def _address(address: str, name: str | None = None) -> Hub:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.checkpoints.folder import CARD, CheckpointFolder
 from zoo.errors import HubError, UnknownNameError, UnknownRevisionError
 from zoo.hub.base import MAIN, DirectoryHub, Revision, check_parent, commit_of
 from zoo.hub.reference import check_name, is_name
 from zoo.placing import place, staging
+
+if TYPE_CHECKING:
+    from zoo.hub.index.index import Index
 
 
 class FolderHub(DirectoryHub):
@@ -24,9 +30,15 @@ class FolderHub(DirectoryHub):
         super().__init__(root, name)
         self.writable = writable
 
-    def names(self) -> list[str]:
-        with self._failing_clearly("list the names"):
-            return sorted(filter(is_name, (path.parent.name for path in self.root.glob("*/record.json"))))
+    @cached_property
+    def index(self) -> Index:
+        from zoo.hub.index.index import Index
+        from zoo.hub.index.sources import FolderSource
+
+        return Index(FolderSource(self.root))
+
+    def _listed(self) -> Iterable[str]:
+        return filter(is_name, (path.parent.name for path in self.root.glob("*/record.json")))
 
     def resolve(self, name: str, revision: str | None = None) -> Revision:
         """Raises :class:`UnknownNameError` for a name, or a revision, that is not the current one."""

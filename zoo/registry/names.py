@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import heapq
 from collections.abc import Iterable
+
+MANY = 2000
+"""Names that are compared letter by letter, at most."""
 
 
 def glob(patterns: str | Iterable[str], names: Iterable[str]) -> list[str]:
@@ -23,6 +27,8 @@ def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:
     """The known names closest to a misspelt one, best first; only the best where it is clear."""
     known = list(dict.fromkeys(names))
     name = name[:200]
+    if len(known) > MANY:
+        known = _alike(name, known)
     close = difflib.get_close_matches(name, known, n=count, cutoff=0.5)
     likeness = {other: difflib.SequenceMatcher(None, other, name).ratio() for other in close}
     best = max(likeness.values(), default=0)
@@ -30,6 +36,16 @@ def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:
     close.sort(key=lambda other: -likeness[other])
     containing = [other for other in known if len(name) > 2 and name in other and other not in close]
     return close if best > 0.8 else (close + containing)[:count]
+
+
+def _alike(name: str, known: list[str]) -> list[str]:
+    """The :data:`MANY` names that share the most pairs of letters with one, which is quickly seen."""
+    pairs = {name[start : start + 2] for start in range(len(name) - 1)}
+
+    def shared(other: str) -> tuple[int, int]:
+        return sum(pair in other for pair in pairs), -abs(len(other) - len(name))
+
+    return heapq.nlargest(MANY, known, key=shared)
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
