@@ -47,6 +47,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "mgu": {"kind": "mgu", "hidden": 7, "constraints": {"self_connections": False}},
     "bilinear": {"kind": "bilinear", "hidden": 7, "normalise": True},
     "bilinear-affine": {"kind": "bilinear", "hidden": 7, "affine": True},
+    "lif": {"kind": "lif", "hidden": 7, "tau_membrane": 5.0, "tau_synapse": 2.0, "tau_readout": 5.0},
+    "lif-refractory": {"kind": "lif", "hidden": 7, "tau_synapse": 0.0, "refractory": 1, "reset": "zero"},
     "lorenz": {"kind": "lorenz"},
     "lorenz-96": {"kind": "lorenz-96", "sites": 6},
     "bistable": {"kind": "planar"},

@@ -109,6 +109,8 @@ def test_step_has_a_jacobian_under_torch_func(model: Dynamics) -> None:
 
     jacobians = torch.func.vmap(torch.func.jacrev(single))(h, u)
     assert jacobians.shape == (4, model.units, model.units)
+    if model.surrogate:
+        return  # which is not what a nudge does
     nudge = 1e-6 * torch.randn_like(h)
     change = model.step(h + nudge, u) - model.step(h - nudge, u)
     torch.testing.assert_close(2 * (jacobians @ nudge[..., None])[..., 0], change, rtol=1e-3, atol=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from zoo.specs.models.init import InitSpec
 def initialise(
     spec: InitSpec,
     recurrent: Tensor,
-    others: list[Tensor],
+    others: Sequence[Tensor],
     readout: nn.Linear,
     constraint: Constraint | None = None,
 ) -> None:

@@ -22,6 +22,7 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "ugru": Kind("zoo.specs.models.gated:UGRUSpec", "zoo.models.gated:UGRU"),
         "mgu": Kind("zoo.specs.models.gated:MGUSpec", "zoo.models.gated:MGU"),
         "bilinear": Kind("zoo.specs.models.bilinear:BilinearSpec", "zoo.models.bilinear:Bilinear"),
+        "lif": Kind("zoo.specs.models.spiking:LIFSpec", "zoo.models.spiking:LIF"),
         "mlp": Kind("zoo.specs.models.feedforward:MLPSpec", "zoo.models.feedforward:MLP"),
         "lorenz": Kind("zoo.specs.models.systems:LorenzSpec", "zoo.models.systems:Lorenz"),
         "lorenz-96": Kind("zoo.specs.models.systems:Lorenz96Spec", "zoo.models.systems:Lorenz96"),

@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from zoo.specs.base import Count, located
 from zoo.specs.families import ModelSpec
-from zoo.specs.models.constraints import ConstraintsSpec
+from zoo.specs.models.constraints import ConstraintsSpec, Frozen
 from zoo.specs.models.init import InitSpec
 
 
@@ -27,6 +27,11 @@ class RecurrentSpec(ModelSpec):
     constraints: ConstraintsSpec = ConstraintsSpec()
     """Signs, masks and areas that last, and weights that are not trained."""
 
+    @property
+    def lacks(self) -> tuple[Frozen, ...]:
+        """Weights that it does not have, and that cannot be fixed."""
+        return ()
+
     @model_validator(mode="after")
     def _layer_is_possible(self) -> Self:
         if self.init.rank is not None and self.init.rank > self.hidden:
@@ -38,5 +43,8 @@ class RecurrentSpec(ModelSpec):
                 "constraints",
                 "dale",
             )
+        for what in self.constraints.fixed:
+            if what in self.lacks:
+                raise located(f"the model has no {what} weights that are added", "constraints", "fixed")
         self.constraints.check(self.hidden, self.init, self.parts)
         return self

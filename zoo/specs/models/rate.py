@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from zoo.specs.base import Count, NonNegative, Positive, located
 from zoo.specs.models.base import RecurrentSpec
+from zoo.specs.models.constraints import Frozen
 
 
 class LeakySpec(RecurrentSpec):
@@ -58,6 +59,10 @@ class LowRankSpec(LeakySpec):
     """g, strength of the random part."""
     bias: bool = False
     """Whether units have biases."""
+
+    @property
+    def lacks(self) -> tuple[Frozen, ...]:
+        return () if self.bias else ("bias",)
 
     @model_validator(mode="after")
     def _of_low_rank(self) -> Self:
