@@ -66,8 +66,8 @@ class RegistryError(ZooError):
 class MissingDependencyError(ZooError, ImportError):
     """An optional library is needed; the message says which extra brings it, if one does."""
 
-    def __init__(self, library: str, extra: str, purpose: str) -> None:
-        wanted = f"'neuroai-zoo[{extra}]'" if extra else library
+    def __init__(self, library: str, extra: str, purpose: str, options: str = "") -> None:
+        wanted = f"'neuroai-zoo[{extra}]'" if extra else f"{options} {library}".lstrip()
         super().__init__(
             f"{purpose} needs {library}, which is not installed. Install it with: pip install {wanted}"
         )

@@ -64,6 +64,8 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.tasks.languages:RegularLanguageSpec", "zoo.tasks.languages:RegularLanguage"
         ),
         "dyck": Kind("zoo.specs.tasks.languages:DyckSpec", "zoo.tasks.languages:Dyck"),
+        "chaos": Kind("zoo.specs.tasks.chaos:ChaosSpec", "zoo.tasks.chaos:Chaos"),
+        "dysts": Kind("zoo.specs.tasks.chaos:DystsSpec", "zoo.tasks.chaos:Dysts"),
         "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
         "recorded": Kind("zoo.specs.tasks.recorded:RecordedSpec", "zoo.tasks.recorded:Recorded"),
         "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),
