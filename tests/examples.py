@@ -163,13 +163,15 @@ TASKS: dict[str, dict[str, Any]] = {
         "trajectories": 40,
         "standardise": False,
     },
+    "sine-contexts": {"kind": "sine", "frequencies": [1.0, 2.0, 3.0], "contexts": 2, "steps": 15},
+    "modular-sines": {"kind": "modular-sines"},
     "digits": {"kind": "digits"},
     "digits-rows": {"kind": "digits", "layout": "rows", "classes": [1, 7], "permutation": 0, "noise": 0.1},
     "recorded": {"kind": "recorded", "trials": 60, "steps": 9, "width": 2, "held_out": 20},
 }
 APART = {"dysts"}
-"""Kinds of task that need a library which cannot be installed beside the others; their own tests bring a package
-with its interface."""
+"""Kinds of task that need a library which cannot be installed beside the others; their own tests bring a
+package with its interface."""
 RECORDINGS: dict[str, dict[str, Any]] = {
     "recording": {"kind": "recording", "trials": 10, "steps": 9, "units": 4},
     "recording-whole": {

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from zoo.errors import SpecError
-from zoo.specs.tasks.cognitive import TRIALS, MultiTaskSpec, TrialName
+from zoo.specs.tasks.cognitive import TRIALS, TWENTY, MultiTaskSpec, TrialName
 from zoo.tasks.base import Batch
 from zoo.tasks.cognitive import MultiTask
 from zoo.tasks.directions import encode
@@ -65,7 +65,7 @@ def answer(name: str, x: Tensor) -> tuple[int, float | None]:
     return go, angle(attended[stronger])
 
 
-@pytest.mark.parametrize("name", TRIALS)
+@pytest.mark.parametrize("name", TWENTY)
 def test_every_target_follows_from_the_inputs(name: str) -> None:
     task = make(coherence=(0.3,), delayed_coherence=(0.1, 0.4))
     batch = task.batch(name, 0, 0, 60)
@@ -74,7 +74,7 @@ def test_every_target_follows_from_the_inputs(name: str) -> None:
         go, where = answer(name, batch.x[row])
         end = batch.latents["end"][row].item()
         y, rule = batch.y[row], batch.x[row, :, 65:]
-        assert (rule[:end].argmax(1) == list(TRIALS).index(name)).all()
+        assert (rule[:end].argmax(1) == TWENTY.index(name)).all()
         assert not batch.x[row, end:].any()
         assert batch.latents["go"][row].item() == go
         torch.testing.assert_close(y[:go, 0], torch.full((go,), 0.8))
@@ -93,7 +93,19 @@ def test_every_target_follows_from_the_inputs(name: str) -> None:
 
 def test_names_are_those_of_the_table() -> None:
     assert get_args(TrialName) == tuple(TRIALS)
-    assert len(TRIALS) == 20
+    assert MultiTaskSpec().tasks == TWENTY
+    assert len(TWENTY) == 20
+
+
+def test_fixation_is_held_whatever_is_shown() -> None:
+    task = make(tasks=["fixation", "go"])
+    batch = task.batch("fixation", 0, 0, 50)
+    running = batch.latents["epoch"] < 6
+    assert (batch.x[..., 0] == running).all()
+    assert (batch.y[..., 0][running] == 0.8).all()
+    assert (batch.y[..., 1:] == 0.05).all()
+    assert (batch.x[..., 1:65].sum((1, 2)) > 0).all()
+    assert task.metrics(batch.y, batch)["accuracy"].all()
 
 
 def test_inputs_of_conflicting_modalities_disagree_and_shared_ones_add_up() -> None:

@@ -66,6 +66,9 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "dyck": Kind("zoo.specs.tasks.languages:DyckSpec", "zoo.tasks.languages:Dyck"),
         "chaos": Kind("zoo.specs.tasks.chaos:ChaosSpec", "zoo.tasks.chaos:Chaos"),
         "dysts": Kind("zoo.specs.tasks.chaos:DystsSpec", "zoo.tasks.chaos:Dysts"),
+        "modular-sines": Kind(
+            "zoo.specs.tasks.regression:ModularSinesSpec", "zoo.tasks.regression:ModularSines"
+        ),
         "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
         "recorded": Kind("zoo.specs.tasks.recorded:RecordedSpec", "zoo.tasks.recorded:Recorded"),
         "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),

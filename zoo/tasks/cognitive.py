@@ -20,7 +20,7 @@ FIRST = {"go": ("stimulus", "response"), "reaction": ("response",)}
 """Periods in which the first stimulus is shown, by the timing; for others, that of the stimulus."""
 SECOND = {"decision": "stimulus", "comparison": "second", "match": "response", "category": "response"}
 """Period in which there is a second one."""
-CUE_STAYS = ("reaction", "match", "category")
+CUE_STAYS = ("reaction", "match", "category", "hold")
 """Timings in which the fixation cue does not go off when it is time to respond."""
 MODALITIES = {"first": (1.0, 0.0), "second": (0.0, 1.0)}
 FIXATION, BASELINE = 0.8, 0.05
@@ -169,6 +169,7 @@ def _stimuli(
     response = torch.where(stronger & (total[:, 1] > total[:, 0]), second, response)
     response = torch.where(of("answer", "match", "non-match"), second, response)
     responds = torch.where(of("answer", "match"), matches, ~of("answer", "non-match") | ~matches)
+    responds = responds & ~of("answer", "hold")
     turn = 2 * math.pi
     return torch.stack([first, second], -1) * turn, strengths, responds, response * turn
 

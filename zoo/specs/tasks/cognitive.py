@@ -17,9 +17,9 @@ class Trial(NamedTuple):
 
     epochs: str
     """Which timing it has: a field of :class:`EpochsSpec`."""
-    answer: Literal["toward", "away", "stronger", "match", "non-match"]
+    answer: Literal["toward", "away", "stronger", "match", "non-match", "hold"]
     """Where to respond: to the stimulus, opposite, to the stronger of two; or to the second stimulus, if
-    it matches the first, or if it does not."""
+    it matches the first, or if it does not; or not at all."""
     shown: Literal["either", "first", "second", "both", "shared"]
     """Modality of the stimuli: a random one for each, a given one, independent evidence in both, or
     the same evidence split between both."""
@@ -48,7 +48,10 @@ TRIALS = {
     "dnms": Trial("match", "non-match", "either"),
     "dmc": Trial("category", "match", "either"),
     "dnmc": Trial("category", "non-match", "either"),
+    "fixation": Trial("hold", "hold", "either"),
 }
+TWENTY = tuple(TRIALS)[:20]
+"""Those of Yang et al. (2019)."""
 TrialName = Literal[
     "go",
     "rt-go",
@@ -70,6 +73,7 @@ TrialName = Literal[
     "dnms",
     "dmc",
     "dnmc",
+    "fixation",
 ]
 TrialNames = Annotated[tuple[TrialName, ...], Field(strict=False, min_length=1)]
 
@@ -127,6 +131,14 @@ class MatchEpochs(Spec):
     response: Drawn = (0.5,)
 
 
+class HoldEpochs(Spec):
+    """There is a stimulus, and the fixation cue stays on: it is never time to respond."""
+
+    fixation: Drawn = (0.3, 0.7)
+    stimulus: Drawn = (0.5, 1.5)
+    response: Drawn = (0.5,)
+
+
 class EpochsSpec(Spec):
     """Durations of the periods of a trial, in seconds, by the timing that a task has."""
 
@@ -144,6 +156,8 @@ class EpochsSpec(Spec):
     """Of dms and dnms."""
     category: MatchEpochs = MatchEpochs(response=(0.2, 0.4, 0.6))
     """Of dmc and dnmc."""
+    hold: HoldEpochs = HoldEpochs()
+    """Of fixation; the response is what others have, to hold on."""
 
 
 PERIODS = ("fixation", "stimulus", "delay", "second", "wait", "response")
@@ -163,7 +177,7 @@ class MultiTaskSpec(TaskSpec):
     """
 
     kind: Literal["multi-task"] = "multi-task"
-    tasks: TrialNames = tuple(TRIALS)  # type: ignore[arg-type]
+    tasks: TrialNames = TWENTY  # type: ignore[assignment]
     """Those that the rule input can name, in the order of its units."""
     only: TrialNames | None = None
     """Those that occur; without it, all."""

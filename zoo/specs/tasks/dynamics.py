@@ -6,15 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from zoo.specs.base import Count, Positive
+from zoo.specs.base import Count, Positive, located
 from zoo.specs.families import TaskSpec
 
 
 class SineSpec(TaskSpec):
     """Emit a sine wave whose frequency a constant input selects (Sussillo & Barak 2013).
 
-    The input is (k + 1) / (number of frequencies) + 0.25 for frequency k, held through the trial;
-    the target is sin(2π f t), with t = dt at the first step.
+    The input is (k + 1) / (number of frequencies) + 0.25 for frequency k, held through the trial; the target
+    is sin(2π f t), with t = dt at the first step. With several contexts there is an input for each, which is
+    1 where that is the context; in context c, the same k selects frequency k + c, round in circles.
     """
 
     kind: Literal["sine"] = "sine"
@@ -23,11 +24,12 @@ class SineSpec(TaskSpec):
     dt: Positive = 0.02
     """Duration of a time step in seconds."""
     steps: Count = 100
+    contexts: Annotated[int, Field(ge=1, le=1000)] = 1
     splits: dict[str, dict[str, Any]] = {"longer": {"steps": 300}}
 
     @property
     def inputs(self) -> int:
-        return 1
+        return 1 if self.contexts == 1 else 1 + self.contexts
 
     @property
     def outputs(self) -> int:
@@ -39,5 +41,13 @@ class SineSpec(TaskSpec):
         if max(self.frequencies) >= nyquist:
             raise ValueError(
                 f"a frequency of {max(self.frequencies)} Hz is not below 1/(2 dt) = {nyquist} Hz"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _contexts_differ(self) -> SineSpec:
+        if self.contexts > len(self.frequencies):
+            raise located(
+                f"{len(self.frequencies)} frequencies are the same again in later contexts", "contexts"
             )
         return self
