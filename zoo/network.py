@@ -129,7 +129,7 @@ class Network(nn.Module):
 def build(experiment: ExperimentSpec) -> Network:
     """The network that an experiment declares, initialised from its seed alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed("init", experiment.train.seed))
+        torch.default_generator.manual_seed(derive_seed("init", experiment.train.seed))
         network = assemble(experiment)
     dtype = DTYPES.get(experiment.train.precision)
     return network if dtype is None else network.to(dtype)

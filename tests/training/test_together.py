@@ -19,7 +19,11 @@ from zoo.training import together
 from zoo.training.run import Run
 from zoo.training.together import fit_all, groups
 
-MODELS = [name for name, spec in examples.MODELS.items() if implementation("models", spec["kind"]).vectorises]
+MODELS = [
+    name
+    for name, spec in {**examples.MODELS, **examples.LAYERED}.items()
+    if implementation("models", spec["kind"]).vectorises
+]
 LEARNERS = [
     name for name, spec in examples.LEARNERS.items() if implementation("learners", spec["kind"]).vectorises
 ]
@@ -28,6 +32,38 @@ GRIDS: dict[str, Any] = {
     "rates": {"learner.optimizer.lr": [1e-3, 1e-2]},
     "gains": {"model.init.gain": [0.5, 1.5]},
 }
+NUMBERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {"model": "rate-leaky", "learner": "backprop-clipped"},
+        {"model.tau": [0.05, 0.1], "model.noise": [0.0, 0.2], "learner.clip_norm": [0.1, None]},
+    ),
+    ({"model": "rate-dale"}, {"model.noise": [0.0, 0.2], "learner.activity_penalty": [0.0, 0.1]}),
+    (
+        {"learner": "backprop-clipped"},
+        {
+            "learner.optimizer.betas": [[0.9, 0.999], [0.5, 0.9]],
+            "learner.optimizer.weight_decay": [0.0, 0.1],
+            "learner.activity_penalty": [0.0, 0.1],
+        },
+    ),
+    (
+        {"learner": "backprop-sgd"},
+        {
+            "learner.optimizer.momentum": [0.0, 0.9],
+            "learner.schedule": [{"kind": "step", "every": 20}, {"kind": "cosine", "warmup": 3}],
+        },
+    ),
+    (
+        {},
+        {
+            "task.pulse_probability": [0.05, 0.4],
+            "record.ledger": [None, {"split": "test", "trials": 5}],
+            "train.stop": [None, {"metric": "train/loss", "at_most": 0.9}],
+        },
+    ),
+    ({"model": "mlp", "task": "digits"}, {"task.noise": [0.0, 0.5], "learner.optimizer.eps": [1e-8, 1e-3]}),
+]
+"""Cases, and grids of numbers in which members that train together may differ."""
 CASES = [
     *[(model, "backprop", "seeds") for model in MODELS],
     *[("elman", learner, grid) for learner in LEARNERS for grid in GRIDS],
@@ -59,23 +95,36 @@ def both(members: list[ExperimentSpec], folder: Path) -> tuple[list[Run], list[R
     return alone, joined
 
 
+def assert_same(one: Run, other: Run, within: float = 1e-8) -> None:
+    """Two runs kept the same: results, curves, snapshots and ledgers."""
+    a, b = one.result, other.result
+    assert a["kept"] == b["kept"]
+    assert (a["steps"], a["stopped"]) == (b["steps"], b["stopped"])
+    assert a["metrics"] == pytest.approx(b["metrics"], rel=within, abs=within)
+    assert a["curve"]["steps"] == b["curve"]["steps"]
+    for name, values in a["curve"]["values"].items():
+        assert values == pytest.approx(b["curve"]["values"][name], rel=within, abs=within)
+    for step in a["kept"]:
+        theirs, ours = load_file(one.snapshot(step)), load_file(other.snapshot(step))
+        assert theirs.keys() == ours.keys()
+        for name, value in theirs.items():
+            torch.testing.assert_close(ours[name], value, rtol=within, atol=within)
+
+
 @pytest.mark.parametrize(("model", "learner", "grid"), CASES)
 def test_the_same_in_double_precision(model: str, learner: str, grid: str, tmp_path: Path) -> None:
     steps = 200 if (learner, grid) == ("backprop", "seeds") else 60
     members = population("64-true", steps, GRIDS[grid], model=model, learner=learner)
     for one, other in zip(*both(members, tmp_path), strict=True):
-        a, b = one.result, other.result
-        assert a["kept"] == b["kept"]
-        assert (a["steps"], a["stopped"]) == (b["steps"], b["stopped"])
-        assert a["metrics"] == pytest.approx(b["metrics"], rel=1e-8, abs=1e-8)
-        assert a["curve"]["steps"] == b["curve"]["steps"]
-        for name, values in a["curve"]["values"].items():
-            assert values == pytest.approx(b["curve"]["values"][name], rel=1e-8, abs=1e-8)
-        for step in a["kept"]:
-            theirs, ours = load_file(one.snapshot(step)), load_file(other.snapshot(step))
-            assert theirs.keys() == ours.keys()
-            for name, value in theirs.items():
-                torch.testing.assert_close(ours[name], value, rtol=1e-8, atol=1e-8)
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize(("case", "grid"), NUMBERS)
+def test_members_may_differ_in_numbers(case: dict[str, Any], grid: dict[str, Any], tmp_path: Path) -> None:
+    members = population("64-true", 40, grid, members=1, **case)
+    assert len({member.digest() for member in members}) == len(members) > 3
+    for one, other in zip(*both(members, tmp_path), strict=True):
+        assert_same(one, other)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -109,10 +158,10 @@ def test_one_that_diverges_leaves_the_others_alone(tmp_path: Path) -> None:
 
 
 def test_all_groups_are_trained_whoever_diverges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(together, "MOST", 2 * 8 * 12 * 7)  # two members a group
     sgd = {"kind": "backprop", "optimizer": {"kind": "sgd"}}
     members = population("64-true", 12, {"learner.optimizer.lr": [1e200, 1e-2]}, members=2, learner=sgd)
     runs = [Run.of(member, tmp_path / str(k)) for k, member in enumerate(members)]
+    monkeypatch.setattr(together, "MOST", together.MOST * 2 // together.most_of(runs[0]))
     assert [len(group) for group in groups(runs)] == [2, 2]
     with pytest.raises(DivergedError, match="2 members diverged"):
         fit_all(runs, progress=False)

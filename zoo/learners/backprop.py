@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.func import vmap
 
 from zoo.learners.base import Learner
+from zoo.learners.losses import SquaredErrors
 from zoo.models.dynamics import Output
 from zoo.specs.learners.backprop import AdamSpec, AdamWSpec, BackpropSpec, ScheduleSpec, SGDSpec
-from zoo.tasks.base import Batch
+from zoo.tasks.base import Batch, Task
 
 
 class Backprop(Learner):
@@ -19,10 +22,22 @@ class Backprop(Learner):
 
     vectorises = True
     distributes = True
+    varies = frozenset(
+        {
+            *(f"optimizer.{field}" for field in ("lr", "betas", "eps", "weight_decay", "momentum")),
+            "clip_norm",
+            "schedule",
+            "activity_penalty",
+        }
+    )
     spec: BackpropSpec
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self.loss(self.network(batch.x), batch)
+
+    @classmethod
+    def reads_states(cls, spec: BackpropSpec) -> bool:
+        return spec.activity_penalty > 0
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
         loss = self.network.losses(output.y, batch).mean()
@@ -30,6 +45,21 @@ class Backprop(Learner):
             exposed = output.states[self.network.model.exposed]
             loss = loss + self.spec.activity_penalty * exposed.square().mean()
         return loss
+
+    def losses(self, specs: Sequence[BackpropSpec], output: Output, batch: Batch) -> Tensor:
+        task = self.network.task
+        if (self.spec.loss or task.spec.loss) == "mse" and type(task).losses is Task.losses:
+            losses: Tensor = SquaredErrors.apply(output.y, batch.y, batch.mask)
+        else:
+
+            def mean(y: Tensor, x: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+                return self.network.losses(y, Batch(x, target, mask, torch.zeros(len(x)), {})).mean()
+
+            losses = vmap(mean)(output.y, batch.x, batch.y, batch.mask)
+        penalties = losses.new_tensor([spec.activity_penalty for spec in specs])
+        for exposed in output.states.values():
+            losses = losses + penalties * exposed.square().flatten(1).mean(1)
+        return losses
 
     def configure_optimizers(self) -> Any:
         optimizer = make_optimizer(self.spec.optimizer, list(self.parameters()))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import lightning.pytorch as L
 import torch
 from torch import Tensor
+from torch.func import vmap
 
 from zoo.models.dynamics import Output
 from zoo.network import Network
@@ -32,14 +33,34 @@ class Learner(L.LightningModule):
     """Whether all that it changes follows from the mean of a loss over the examples of a batch, by one backward
     pass, so that devices can share the batch and average their gradients."""
 
+    varies: ClassVar[frozenset[str]] = frozenset()
+    """Fields of the spec, as dotted paths, in which networks may differ that are trained at once."""
+
     def __init__(self, spec: LearnerSpec, network: Network) -> None:
         super().__init__()
         self.spec = spec
         self.network = network
 
+    @classmethod
+    def reads_states(cls, spec: Any) -> bool:
+        """Whether the loss looks at the states of the model, beside its output."""
+        return True
+
     def loss(self, output: Output, batch: Batch) -> Tensor:
         """What is minimised, from a forward pass; for learners that vectorise."""
         raise NotImplementedError
+
+    def losses(self, specs: Sequence[Any], output: Output, batch: Batch) -> Tensor:
+        """The losses ``[member]`` of several networks that learn by this rule, from a pass of all.
+
+        ``specs`` of the members are that of this one, but for what ``varies``; tensors of ``output`` and
+        ``batch`` have a leading member axis, and ``batch`` has no latents.
+        """
+
+        def one(y: Tensor, states: dict[str, Tensor], x: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+            return self.loss(Output(y, states), Batch(x, target, mask, torch.zeros(len(x)), {}))
+
+        return vmap(one)(output.y, dict(output.states), batch.x, batch.y, batch.mask)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self.network.batches_seen += 1

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,29 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Output:
         """Outputs and states for inputs ``x`` ``[batch, time, inputs]``."""
+
+    @classmethod
+    def varies(cls, spec: Any) -> frozenset[str]:
+        """Fields of the spec in which models may differ that run side by side, by :meth:`many`."""
+        return frozenset()
+
+    @classmethod
+    def many(
+        cls,
+        specs: Sequence[Any],
+        weights: Mapping[str, Tensor],
+        x: Tensor,
+        noise: Tensor | None = None,
+        states: bool = False,
+    ) -> tuple[Tensor, Tensor | None] | None:
+        """What several models of this kind give, in one pass that is faster than ``vmap``, if there is one.
+
+        ``weights`` are their tensors by name, ``[model, …]``; ``x`` is ``[model, batch, time, inputs]``, or
+        ``[batch, time, inputs]`` for all, and ``noise`` ``[model, batch, time, width]``. Gives the outputs
+        ``[model, batch, time, outputs]`` and, if ``states``, the site :attr:`exposed`. First derivatives with
+        respect to the weights alone.
+        """
+        return None
 
     # What follows from it -------------------------------------------------------------------
 

@@ -1,41 +1,37 @@
-"""Whole-sequence passes with backpropagation through time written out, for the CPU.
+"""Whole-sequence passes with backpropagation through time written out.
 
 Torch's own kernel for vanilla RNNs records every time step for autograd. Here the loop over
-time holds only what depends on the step before; everything else, the gradients of the weights among
-it, is one matrix product over all steps. Same results to rounding, and parity is tested. First
-derivatives only: second derivatives and ``torch.func`` go through ``Dynamics.rollout``; ``vmap`` over
-networks, each with weights of its own, is what populations train by.
+time holds only what depends on the step before. Same results to rounding, and parity is tested. First
+derivatives only: second derivatives and ``torch.func`` go through ``Dynamics.rollout``.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CACHE = 2**16
-"""Numbers in the states and weights of the networks that are worked on together, which stay in the cache."""
+_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+_threshold_backward = torch.ops.aten.threshold_backward.grad_input
 
 
 class ElmanPass(torch.autograd.Function):
     """h_t = φ(W h_{t-1} + d_t) for drives ``[time, batch, hidden]`` that already hold input and biases."""
 
     @staticmethod
-    def forward(drive: Tensor, weight: Tensor, relu: bool) -> Tensor:
+    def forward(ctx: Any, drive: Tensor, weight: Tensor, relu: bool) -> Tensor:
         """States ``[time, batch, hidden]`` from zero."""
         states, recurrent = torch.empty_like(drive), weight.t().contiguous()
         h = None
         for t in range(drive.shape[0]):
             total = drive[t] if h is None else torch.addmm(drive[t], h, recurrent, out=states[t])
-            h = _phi(total, relu, states[t])
+            h = torch.clamp_min(total, 0, out=states[t]) if relu else torch.tanh(total, out=states[t])
+        ctx.save_for_backward(states, weight)
+        ctx.relu = relu
         return states
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, bool], output: Tensor) -> None:
-        ctx.save_for_backward(output, inputs[1])
-        ctx.relu = inputs[2]
 
     @staticmethod
     @once_differentiable
@@ -48,78 +44,152 @@ class ElmanPass(torch.autograd.Function):
             torch.addmm(grad[t], delta[t + 1], weight, out=delta[t]).mul_(slope[t])
         return delta, delta[1:].flatten(0, 1).t() @ states[:-1].flatten(0, 1), None
 
+
+@dataclass(frozen=True)
+class RateWeights:
+    """Weights of several rate networks: x_t = (1-α) x_{t-1} + α (W φ(x_{t-1}) + W_in u_t + b) + n_t and
+    y_t = W_out φ(x_t) + b_out, from x_0 = 0."""
+
+    inward: Tensor
+    """W_in, ``[network, hidden, input]``."""
+    recurrent: Tensor
+    """W, ``[network, hidden, hidden]``."""
+    bias: Tensor
+    """``[network, hidden]``."""
+    outward: Tensor
+    """W_out, ``[network, output, hidden]``."""
+    outward_bias: Tensor
+    """``[network, output]``."""
+    alpha: Tensor | None = None
+    """``[network]``; all 1 if not given."""
+
+
+def rate_networks(
+    weights: RateWeights,
+    x: Tensor,
+    relu: bool,
+    noise: Tensor | None = None,
+    states: str | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """Outputs ``[network, batch, time, output]`` of rate networks, and their states if wanted.
+
+    Args:
+        weights: Of the networks.
+        x: Inputs ``[network, batch, time, input]``, or ``[batch, time, input]`` for all.
+        relu: Whether φ is ReLU; it is tanh otherwise.
+        noise: n, ``[network, batch, time, hidden]``, if any.
+        states: ``rates`` for φ(x), ``potentials`` for x: ``[network, batch, time, hidden]``.
+    """
+    # tanh goes by s = (1 + tanh) / 2, a sigmoid of twice as much, for which torch has a kernel that is
+    # five times as fast; the weights make up for it. A last column takes the biases.
+    slope = 1 if relu else 2
+    hidden, outputs = weights.recurrent.shape[1], weights.outward.shape[1]
+    into = torch.cat([slope * weights.recurrent, weights.inward, weights.bias[..., None]], 2)
+    out = torch.cat([slope * weights.outward, weights.outward_bias[..., None]], 2)
+    if not relu:
+        shift = torch.cat([weights.recurrent, weights.outward], 1).sum(2, keepdim=True)
+        into = torch.cat([into[..., :-1], into[..., -1:] - shift[:, :hidden]], 2) * 2
+        out = torch.cat([out[..., :-1], out[..., -1:] - shift[:, hidden:]], 2)
+    keep = None
+    if weights.alpha is not None:
+        into, keep = weights.alpha[:, None, None] * into, 1 - weights.alpha[:, None, None]
+    gap = out.new_zeros(len(out), outputs, weights.inward.shape[2])
+    whole = torch.cat([into, torch.cat([out[..., :hidden], gap, out[..., hidden:]], 2)], 1)
+    inputs = x.permute(2, 0, 3, 1) if x.dim() == 4 else x.permute(1, 2, 0)[:, None]
+    pushed = None if noise is None else slope * noise.permute(2, 0, 3, 1)
+    learns = torch.is_grad_enabled() and whole.requires_grad
+    y, found = RatePasses.apply(whole, inputs, keep, pushed, relu, states, learns)
+    if found is not None:
+        if not relu:
+            found = 2 * found - 1 if states == "rates" else found / 2
+        found = found.permute(1, 3, 0, 2)
+    return y.permute(1, 3, 0, 2), found
+
+
+class RatePasses(torch.autograd.Function):
+    """Several rate networks in a form of their own, all of a time step in one product a network:
+
+    (z_t, y_{t-1}) = M (r_{t-1}, u_t, 1) + ((1-α) z_{t-1} + n_t, 0) and r_t = ψ(z_t), where ψ is ReLU, or the
+    logistic function in the place of tanh. Differentiable with respect to M alone.
+    """
+
     @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[int | None, ...], drive: Tensor, weight: Tensor, relu: bool
-    ) -> tuple[Tensor, int]:
-        one, other = (
-            value.expand(info.batch_size, *value.shape) if dim is None else value.movedim(dim, 0)
-            for value, dim in zip((drive, weight), in_dims, strict=False)
-        )
-        return ElmanPasses.apply(one.transpose(0, 1), other, relu), 1
+    def forward(
+        ctx: Any,
+        weights: Tensor,
+        x: Tensor,
+        keep: Tensor | None,
+        noise: Tensor | None,
+        relu: bool,
+        states: str | None,
+        learns: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """``y`` ``[time, network, output, batch]``, and ``r`` or ``z`` ``[time, network, hidden, batch]``.
 
-
-class ElmanPasses(torch.autograd.Function):
-    """The same for several networks: drives ``[time, network, batch, hidden]``, weights ``[network, hidden,
-    hidden]``."""
-
-    @staticmethod
-    def forward(ctx: Any, drive: Tensor, weight: Tensor, relu: bool) -> Tensor:
-        """States ``[time, network, batch, hidden]`` from zero."""
-        states = torch.empty_like(drive, memory_format=torch.contiguous_format)
-        for part in _parts(drive):
-            (_relu if relu else _tanh)(drive[:, part], weight[part], states[:, part])
-        ctx.save_for_backward(states, weight)
-        ctx.relu = relu
-        return states
+        ``weights`` M ``[network, hidden + output, hidden + input + 1]``; ``x`` ``[time, network, input,
+        batch]``; ``keep`` 1-α ``[network, 1, 1]``; ``noise`` as ``z``; ``states`` says which are wanted.
+        """
+        (networks, rows, columns), (steps, _, inputs, batch) = weights.shape, x.shape
+        hidden = columns - inputs - 1
+        whole = learns or states == "rates"
+        held = weights.new_empty(steps + 1 if whole else 2, networks, columns, batch)
+        held[:, :, -1] = 1
+        held[0, :, :hidden] = 0.0 if relu else 0.5
+        y = weights.new_empty(steps, networks, rows - hidden, batch)
+        z = weights.new_empty(steps, networks, hidden, batch) if states == "potentials" else None
+        products = weights.new_zeros(2, networks, rows, batch)
+        totals, outputs = products[:, :, :hidden].unbind(0), products[:, :, hidden:].unbind(0)
+        rates, drives = held[:, :, :hidden].unbind(0), held[:, :, hidden:-1].unbind(0)
+        slices, both, into, u = held.unbind(0), products.unbind(0), y.unbind(0), x.unbind(0)
+        many = len(slices)
+        for t in range(steps):
+            total = totals[t % 2]
+            drives[t % many].copy_(u[t])
+            torch.bmm(weights, slices[t % many], out=both[t % 2])
+            if t:
+                into[t - 1].copy_(outputs[t % 2])
+            if keep is not None:
+                total.addcmul_(totals[1 - t % 2], keep)
+            if noise is not None:
+                total += noise[t]
+            if z is not None:
+                z[t] = total
+            if relu:
+                torch.clamp_min(total, 0, out=rates[(t + 1) % many])
+            else:
+                torch.sigmoid(total, out=rates[(t + 1) % many])
+        drives[steps % many].zero_()  # nothing follows the last step
+        torch.bmm(weights[:, hidden:], slices[steps % many], out=into[-1])
+        if learns:
+            ctx.save_for_backward(weights, held, keep)
+            ctx.relu, ctx.states = relu, states
+        return y, held[1:, :, :hidden] if states == "rates" else z
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        states, weight = ctx.saved_tensors
-        delta, weights = torch.empty_like(states), torch.zeros_like(weight)
-        for part in _parts(states):
-            h, d, w, total = states[:, part], delta[:, part], weight[part], weights[part]
-            slope = (h > 0).to(h.dtype) if ctx.relu else torch.addcmul(_one(h), h, h, value=-1)
-            torch.mul(grad[:, part], slope, out=d)
-            for t in range(len(h) - 2, -1, -1):
-                d[t].addcmul_(torch.bmm(d[t + 1], w), slope[t])
-                total.baddbmm_(d[t + 1].mT, h[t])
-        return delta, weights, None
-
-
-def _relu(drive: Tensor, weight: Tensor, states: Tensor) -> None:
-    recurrent = weight.mT.contiguous()
-    h = torch.clamp_min(drive[0], 0, out=states[0])
-    for t in range(1, len(drive)):
-        h = torch.baddbmm(drive[t], h, recurrent, out=states[t]).clamp_min_(0)
-
-
-def _tanh(drive: Tensor, weight: Tensor, states: Tensor) -> None:
-    """By s = (1 + tanh) / 2, a sigmoid, for which torch has a kernel five times as fast."""
-    if drive.dtype != torch.float32:
-        recurrent = weight.mT.contiguous()
-        h = torch.tanh(drive[0], out=states[0])
-        for t in range(1, len(drive)):
-            h = torch.baddbmm(drive[t], h, recurrent, out=states[t]).tanh_()
-        return
-    torch.mul(drive, 2, out=states)
-    states[1:] -= 2 * weight.sum(2)[:, None]
-    recurrent, s = (4 * weight).mT.contiguous(), states[0].sigmoid_()
-    for t in range(1, len(drive)):
-        s = states[t].baddbmm_(s, recurrent).sigmoid_()
-    states.mul_(2).sub_(1)
-
-
-def _parts(states: Tensor) -> list[slice]:
-    """Of the networks in ``[time, network, batch, hidden]``, those that are worked on together."""
-    most = max(1, CACHE // (states[0, 0].numel() + states.shape[3] ** 2))
-    return [slice(start, start + most) for start in range(0, states.shape[1], most)]
-
-
-def _one(like: Tensor) -> Tensor:
-    return torch.ones((), dtype=like.dtype, device=like.device)
-
-
-def _phi(total: Tensor, relu: bool, out: Tensor) -> Tensor:
-    return torch.clamp_min(total, 0, out=out) if relu else torch.tanh(total, out=out)
+    def backward(ctx: Any, grad: Tensor, grad_states: Tensor | None) -> tuple[Tensor | None, ...]:
+        weights, held, keep = ctx.saved_tensors
+        hidden = weights.shape[1] - grad.shape[2]
+        back = weights[:, :, :hidden].mT.contiguous()
+        total = torch.zeros_like(weights)
+        delta = held.new_zeros(len(weights), weights.shape[1], held.shape[3])  # of (z_{t+1}, y_t)
+        delta_z, delta_y = delta[:, :hidden], delta[:, hidden:]
+        delta_r = torch.empty_like(delta_z, memory_format=torch.contiguous_format)
+        into = delta_z if keep is None else delta_r
+        slices, rates, outputs = held.unbind(0), held[:, :, :hidden].unbind(0), grad.unbind(0)
+        for t in range(len(grad), 0, -1):
+            delta_y.copy_(outputs[t - 1])
+            torch.bmm(back, delta, out=delta_r)
+            total.baddbmm_(delta, slices[t].mT)
+            if grad_states is not None and ctx.states == "rates":
+                delta_r += grad_states[t - 1]
+            if ctx.relu:
+                _threshold_backward(delta_r, rates[t], 0, grad_input=into)
+            else:
+                _sigmoid_backward(delta_r, rates[t], grad_input=into)
+            if keep is not None:
+                delta_z.mul_(keep).add_(delta_r)
+            if grad_states is not None and ctx.states == "potentials":
+                delta_z += grad_states[t - 1]
+        delta_y.zero_()
+        return total.baddbmm_(delta, slices[0].mT), *[None] * 6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from zoo.models.cells import Cell, Readable, scan
 from zoo.models.init import initialise
-from zoo.models.kernels import ElmanPass
+from zoo.models.kernels import ElmanPass, RateWeights, rate_networks
 from zoo.models.local import Potential
 from zoo.specs.models.recurrent import ElmanSpec, GRUSpec, LSTMSpec, RateSpec, RecurrentSpec
 
@@ -109,16 +109,33 @@ class Elman(Recurrent):
         total = drive + F.linear(h, weight, bias)
         return PHI[self.spec.nonlinearity](total if noise is None else total + noise)
 
-    def unroll(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
-            return self.cell(x)[0]  # torch's own kernels are the faster ones there
+    def unroll(self, x: Tensor) -> Tensor | None:
+        if not self.fused or x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
+            return super().unroll(x)  # torch's own kernels are the faster ones on other devices
         weight_in, weight, bias_in, bias = self.weights
-        if self.fused:
-            drive = F.linear(x.transpose(0, 1), weight_in, bias_in + bias)
-        else:  # several networks side by side, whose inputs need not be copied then
-            drive = F.linear(x, weight_in, bias_in + bias).transpose(0, 1)
+        drive = F.linear(x.transpose(0, 1), weight_in, bias_in + bias)
         states: Tensor = ElmanPass.apply(drive, weight, self.spec.nonlinearity == "relu")
         return states.transpose(0, 1)
+
+    @classmethod
+    def many(
+        cls,
+        specs: Sequence[ElmanSpec],
+        weights: Mapping[str, Tensor],
+        x: Tensor,
+        noise: Tensor | None = None,
+        states: bool = False,
+    ) -> tuple[Tensor, Tensor | None] | None:
+        if not specs[0].constraints.free:
+            return None
+        of = RateWeights(
+            weights["cell.weight_ih_l0"],
+            weights["cell.weight_hh_l0"],
+            weights["cell.bias_ih_l0"] + weights["cell.bias_hh_l0"],
+            weights["output.weight"],
+            weights["output.bias"],
+        )
+        return rate_networks(of, x, specs[0].nonlinearity == "relu", noise, "rates" if states else None)
 
 
 class GRU(Recurrent):
@@ -176,6 +193,33 @@ class Rate(Cell):
             return None
         shape, like = (batch, steps, self.spec.hidden), self.weight
         return self.spec.noise * torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
+
+    @classmethod
+    def varies(cls, spec: RateSpec) -> frozenset[str]:
+        return frozenset({"tau", "dt", "noise"} if spec.constraints.free else {"noise"})
+
+    @classmethod
+    def many(
+        cls,
+        specs: Sequence[RateSpec],
+        weights: Mapping[str, Tensor],
+        x: Tensor,
+        noise: Tensor | None = None,
+        states: bool = False,
+    ) -> tuple[Tensor, Tensor | None] | None:
+        if not specs[0].constraints.free:
+            return None
+        alpha = x.new_tensor([spec.alpha for spec in specs])
+        of = RateWeights(
+            weights["weight_in"],
+            weights["weight"],
+            weights["bias"],
+            weights["output.weight"],
+            weights["output.bias"],
+            None if (alpha == 1).all() else alpha,
+        )
+        pushed = None if noise is None else (2 * alpha).sqrt()[:, None, None, None] * noise
+        return rate_networks(of, x, specs[0].nonlinearity == "relu", pushed, "potentials" if states else None)
 
     def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
         return super().step(h, u, None if noise is None else math.sqrt(2 * self.spec.alpha) * noise)

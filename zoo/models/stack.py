@@ -13,13 +13,14 @@ from zoo.models.base import Model, Output
 
 
 class Stack(nn.Module):
-    """Several models that differ in their weights alone, run side by side.
+    """Several models that differ in their weights alone, and what their kind says, run side by side.
 
     What it computes for a member is what the member computes by itself, to rounding.
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
         super().__init__()
+        self.specs = [model.spec for model in models]
         parameters, buffers = stack_module_state(list(models))
         self.names = tuple(parameters)
         self.weights = nn.ParameterList(nn.Parameter(value.detach()) for value in parameters.values())
@@ -52,24 +53,55 @@ class Stack(nn.Module):
         """The state dict of one of them."""
         return {name: value[index].detach() for name, value in self.tensors().items()}
 
-    def forward(self, x: Tensor, noise: Tensor | None = None, shared: bool = False) -> Output:
-        """``y`` ``[member, batch, time, output]`` and the first part of the states, for inputs ``x``
-        ``[member, batch, time, input]`` and noise ``[member, batch, time, units]``, if any.
+    def keep(self, members: Sequence[int]) -> None:
+        """Let all other members go; the parameters stay the same objects."""
+        self.specs = [self.specs[member] for member in members]
+        for weight in self.weights:
+            weight.data, weight.grad = weight.data[members], None
+        for number in range(len(self._constants)):
+            name = f"constant_{number}"
+            setattr(self, name, getattr(self, name)[members])
 
-        ``shared``: all get the same inputs, ``[batch, time, input]``.
+    def forward(
+        self,
+        x: Tensor,
+        noise: Tensor | None = None,
+        shared: bool = False,
+        states: bool = True,
+        members: Sequence[int] | None = None,
+    ) -> Output:
+        """``y`` ``[member, batch, time, output]`` and, if ``states``, what is exposed of the states.
+
+        For inputs ``x`` ``[member, batch, time, input]`` and noise ``[member, batch, time, units]``, if any.
+
+        ``shared``: all get the same inputs, ``[batch, time, input]``; ``members``: of these alone. Only first
+        derivatives, with respect to the weights.
         """
-        first = self.template.exposed
+        specs, tensors = self.specs, self.tensors()
+        if members is not None and len(members) < len(self):
+            specs = [specs[member] for member in members]
+            tensors = {name: value[members] for name, value in tensors.items()}
+        found = self.template.many(specs, tensors, x, noise, states)
+        y, exposed = self._mapped(tensors, x, noise, shared) if found is None else found
+        return Output(y, {} if exposed is None else {self.template.exposed: exposed})
+
+    def _mapped(
+        self, tensors: Mapping[str, Tensor], x: Tensor, noise: Tensor | None, shared: bool
+    ) -> tuple[Tensor, Tensor]:
+        """A pass of all, for any model."""
+        site = self.template.exposed
 
         def one(weights: Mapping[str, Tensor], x: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
             output = functional_call(self.template, dict(weights), (x,), {"noise": noise})
-            return output.y, output.states[first]
+            return output.y, output.states[site]
 
         over = (0, None if shared else 0, None if noise is None else 0)
-        y, states = vmap(one, over)(self.tensors(), x, noise)
-        return Output(y, {first: states})
+        return vmap(one, over)(tensors, x, noise)
 
 
 def stack(values: Sequence[Tensor | None]) -> Tensor | None:
-    """Tensors of all members with a leading member axis; none where there are none."""
-    found = [value for value in values if value is not None]
-    return torch.stack(found) if found else None
+    """Tensors of all members with a leading member axis, zeros for those without; none where none has any."""
+    like = next((value for value in values if value is not None), None)
+    if like is None:
+        return None
+    return torch.stack([torch.zeros_like(like) if value is None else value for value in values])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -14,10 +14,7 @@ from torch.nn import functional as F
 
 from zoo.errors import AnalysisError, SpecError
 from zoo.specs.families import TaskSpec
-from zoo.tasks.streams import Streams
 
-CACHE = 2**16
-"""Numbers of a batch that are drawn at a time where several are: a processor works best on what it holds."""
 MAX_NUMBERS = 2**30
 """Of the inputs of a batch, or of its outputs."""
 
@@ -42,13 +39,6 @@ class Batch:
         kept = {name: getattr(self, name)[rows] for name in ("x", "y", "mask", "example_id")}
         return replace(self, **kept, latents={name: value[rows] for name, value in self.latents.items()})
 
-    def joined(self, all: Sequence[Batch], join: Callable[[Sequence[Tensor]], Tensor]) -> Batch:
-        """A batch whose tensors are joined from those of all."""
-        kept = {n: join([getattr(each, n) for each in all]) for n in ("x", "y", "mask", "example_id")}
-        return replace(
-            self, **kept, latents={n: join([each.latents[n] for each in all]) for n in self.latents}
-        )
-
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Batch:
         """On a device, with floating-point tensors of a type."""
         moved = {name: getattr(self, name).to(device, dtype) for name in ("x", "y", "mask")}
@@ -58,13 +48,32 @@ class Batch:
         return replace(self, **moved, example_id=self.example_id.to(device), latents=latents)
 
 
+class Later(Mapping[str, Tensor]):
+    """Tensors by name that are made when they are first asked for."""
+
+    def __init__(self, **make: Callable[[], Tensor]) -> None:
+        self._make = make
+        self._made: dict[str, Tensor] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._made:
+            self._made[name] = self._make[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._make)
+
+    def __len__(self) -> int:
+        return len(self._make)
+
+
 def derive_seed(*parts: object) -> int:
     """A seed for torch from names and numbers; different parts give independent streams."""
     text = "/".join(map(str, parts)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1
 
 
-def _check_size(spec: TaskSpec, examples: int) -> None:
+def check_size(spec: TaskSpec, examples: int) -> None:
     """Before anything is reserved for it. Raises :class:`SpecError`."""
     numbers = examples * getattr(spec, "steps", 1) * max(spec.inputs, spec.outputs)
     if numbers > MAX_NUMBERS:
@@ -122,31 +131,13 @@ class Task(ABC):
         Raises :class:`SpecError` for a split that the task does not have, and for a batch that is too large.
         """
         spec = self.spec.for_split(split)
-        _check_size(spec, examples)
-        generator = torch.Generator(device).manual_seed(_batch_seed(split, seed, step))
+        check_size(spec, examples)
+        generator = torch.Generator(device).manual_seed(batch_seed(split, seed, step))
         batch = self.draw(spec, examples, generator)
         ids = step * examples + torch.arange(len(batch.x), device=generator.device)
         return replace(batch, example_id=ids)
 
-    def batches(
-        self, split: str, seeds: Sequence[int], step: int, examples: int, device: torch.device | str = "cpu"
-    ) -> Batch:
-        """What :meth:`batch` gives for each seed, ``[seed, example, …]``."""
-        if not self.independent:
-            drawn = [self.batch(split, seed, step, examples, device) for seed in seeds]
-            return drawn[0].joined(drawn, lambda values: torch.stack(list(values)))
-        spec, every = self.spec.for_split(split), [_batch_seed(split, seed, step) for seed in seeds]
-        _check_size(spec, examples * len(seeds))
-        numbers = examples * getattr(spec, "steps", 1) * max(spec.inputs, spec.outputs)
-        most = max(1, CACHE // numbers)
-        drawn = []
-        for start in range(0, len(every), most):
-            with Streams(every[start : start + most], device) as streams:
-                drawn.append(self.draw(spec, examples * len(streams.generators), streams))
-        ids = torch.arange(step * examples, (step + 1) * examples, device=streams.device)
-        whole = drawn[0].joined(drawn, lambda values: torch.cat(list(values)).unflatten(0, (-1, examples)))
-        return replace(whole, example_id=ids.expand(len(seeds), -1))
 
-
-def _batch_seed(split: str, seed: int, step: int) -> int:
+def batch_seed(split: str, seed: int, step: int) -> int:
+    """What the generator of a batch begins with."""
     return derive_seed("batch", split, seed, step)

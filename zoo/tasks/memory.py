@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.specs.tasks.memory import FlipFlopSpec
-from zoo.tasks.base import Batch, Task
+from zoo.tasks.base import Batch, Later, Task
 
 
 class FlipFlop(Task):
@@ -16,15 +16,13 @@ class FlipFlop(Task):
     spec: FlipFlopSpec
 
     def draw(self, spec: FlipFlopSpec, examples: int, generator: torch.Generator) -> Batch:  # type: ignore[override]
-        shape = (examples, spec.steps, spec.bits)
-        device = generator.device
-        fires = torch.rand(shape, generator=generator, device=device) < spec.pulse_probability
-        fires[:, 0] = True  # so that the target is defined from the first step
-        up = torch.rand(shape, generator=generator, device=device) < 0.5
-        x = torch.where(up, 1.0, -1.0) * fires
+        shape, device = (examples, spec.steps, spec.bits), generator.device
+        fires = torch.rand(shape, generator=generator, device=device).lt_(spec.pulse_probability)
+        fires[:, 0] = 1  # so that the target is defined from the first step
+        sign = torch.rand(shape, generator=generator, device=device).lt_(0.5).mul_(2).sub_(1)
+        x = sign.mul_(fires)
         y = _latest_pulse(x)
-        weights = 2 ** torch.arange(spec.bits, device=device)
-        latents = {"state": ((y > 0) * weights).sum(-1)}
+        latents = Later(state=lambda: ((y > 0) * 2 ** torch.arange(spec.bits, device=device)).sum(-1))
         return Batch(x, y, torch.ones(shape[:2], device=device), torch.zeros(examples), latents)
 
     def oracle(self, batch: Batch) -> Tensor:
@@ -37,7 +35,10 @@ class FlipFlop(Task):
 
 
 def _latest_pulse(x: Tensor) -> Tensor:
-    """Sign of the latest non-zero entry along time, ``[example, time, bit]``."""
-    time = torch.arange(x.shape[1], device=x.device)[None, :, None]
-    latest = torch.where(x != 0, time, torch.zeros_like(time)).cummax(1).values
-    return x.gather(1, latest)
+    """Sign of the latest non-zero entry along time, ``[example, time, bit]``; 0 where there is none yet."""
+    # Twice the number of the step, and one more for a pulse upwards: the largest so far is the latest.
+    number = torch.arange(2, 2 * x.shape[1] + 1, 2, device=x.device, dtype=x.dtype)
+    number = number[:, None].expand(x.shape[1:]).contiguous()
+    sign = x.sign()
+    code = sign.abs().mul_(number).add_(sign.clamp_min_(0)).cummax(1).values
+    return (code * 0.5).frac_().mul_(4).sub_(1).mul_(code.clamp_max_(1))

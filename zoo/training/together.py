@@ -10,36 +10,29 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import Any
 
-import lightning.pytorch as L
 import torch
-from torch import Tensor
-from torch.func import vmap
 
 from zoo import registry
 from zoo.errors import DivergedError
-from zoo.learners.backprop import schedule
-from zoo.learners.base import Learner
-from zoo.learners.stacked import clip_members, stacked_optimizer
-from zoo.models.dynamics import Output
-from zoo.models.stack import Stack, stack
-from zoo.network import Network, build
 from zoo.placing import UNFINISHED, write_whole
 from zoo.specs.base import canonical_json
 from zoo.specs.experiment import ExperimentSpec
-from zoo.tasks.base import Batch, derive_seed
-from zoo.training.data import BatchNumbers
+from zoo.tasks.base import Task
 from zoo.training.groups import begin, begun_in
-from zoo.training.recorder import Log, Recorder, Subject
+from zoo.training.recorder import Log, Recorder
 from zoo.training.run import RESULT, STATE, Run, lightning, origin, outcome, quiet_lightning, threads
+from zoo.training.stacked import GroupData, Together
 
-FREE = ("train.seed", "model.init", "learner.optimizer.lr", "learner.optimizer.weight_decay")
-"""In what members of a group may differ."""
-MOST = 2**22
-"""Numbers in the states of all members of a group over a batch, at most: more of them do not stay in a
-processor's caches, and are no faster together than in groups one after another."""
+FREE = ("train.seed", "train.stop", "record", "model.init", "task")
+"""In what members of a group may differ, beside what their model and learner say. Of their tasks, the kind,
+the loss and the shape of a batch are the same."""
+MOST = 2**23
+"""Numbers that all members of a group hold at most for the way back through their networks, beside weights.
+More of them do not stay in a processor's caches: they are no faster together than group by group."""
 
 
 def fit_all(runs: Sequence[Run], progress: bool = True) -> None:
@@ -78,7 +71,7 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
     return [
         group[k : k + most]
         for group in found.values()
-        for most in [_most(group[0])]
+        for most in [most_of(group[0])]
         for k in range(0, len(group), most)
     ]
 
@@ -97,21 +90,57 @@ def can_join(experiment: ExperimentSpec) -> bool:
 
 def _shape(experiment: ExperimentSpec) -> str:
     """What members of a group have in common."""
+    model = registry.implementation("models", experiment.model.kind)
+    learner = registry.implementation("learners", experiment.learner.kind)
+    free = [f"model.{field}" for field in model.varies(experiment.model)]
+    free += [f"learner.{field}" for field in learner.varies]
     data = experiment.plain()
-    for path in (*ExperimentSpec.cosmetic, *FREE):
+    for path in (*ExperimentSpec.cosmetic, *FREE, *free):
         node: Any = data
         *above, last = path.split(".")
         for key in above:
             node = node.get(key) or {}
         node.pop(last, None)
-    return canonical_json(data)
+    return f"{canonical_json(data)} {_shape_of_task(canonical_json(experiment.task.plain()))}"
 
 
-def _most(run: Run) -> int:
-    """Members of a group at most, by the numbers in the states of one."""
-    experiment = run.experiment
-    units = getattr(experiment.model, "hidden", 1)
-    return max(1, MOST // max(1, experiment.train.batch_size * getattr(experiment.task, "steps", 1) * units))
+@lru_cache
+def _shape_of_task(document: str) -> str:
+    """What tasks have in common whose batches can go through networks of one shape at once."""
+    data = json.loads(document)
+    spec: Any = registry.spec_class("tasks", data["kind"]).model_validate(data)
+    task: Task = registry.implementation("tasks", spec.kind)(spec)
+    if type(task).losses is not Task.losses:
+        return document  # which may depend on anything in it
+    batch = task.batch("train", 0, 0, 1)
+    return f"{spec.kind} {spec.loss} {tuple(batch.x.shape)} {tuple(batch.y.shape)}"
+
+
+def most_of(run: Run) -> int:
+    """Members of a group at most, by the numbers that one holds in a step."""
+    return max(1, MOST // max(1, run.experiment.train.batch_size * _held(_shape(run.experiment), run)))
+
+
+_HELD: dict[str, int] = {}
+
+
+def _held(shape: str, run: Run) -> int:
+    """Numbers of one example of a batch that a member holds for the way back through its network."""
+    if shape not in _HELD:
+        group = Together([run.experiment])
+        batch = group.batch(0, examples=1)
+        known = {value.untyped_storage().data_ptr() for value in group.stack.tensors().values()}
+        sizes = {value.untyped_storage().data_ptr(): value.numel() for value in (batch.x, batch.y)}
+
+        def note(value: torch.Tensor) -> torch.Tensor:
+            if value.untyped_storage().data_ptr() not in known:
+                sizes[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes() // value.itemsize
+            return value
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
+            group.training_step(batch, 0)
+        _HELD[shape] = sum(sizes.values())
+    return _HELD[shape]
 
 
 def _fit_group(runs: Sequence[Run], progress: bool) -> None:
@@ -156,15 +185,26 @@ def _fit_locked(runs: Sequence[Run], progress: bool) -> None:
     for log, trains in zip(logs, begun.training, strict=True):
         log.aside = not trains
     recorder = Recorder(logs, group, begun.folder)
+
+    facts = cache(lambda: origin(group.device))  # which is known once it trains
+
+    def close(member: int) -> None:
+        run, log = begun.runs[member], logs[member]
+        if log.ended is not None and not log.aside:
+            seconds = recorder.seconds / len(runs)
+            result = outcome(log, log.ended, _evaluate(run, log.ended), seconds, facts())
+            write_whole(run.folder / RESULT, json.dumps(result).encode())
+
+    group.over, group.let_go = (lambda member: logs[member].over), close
     label = f"{runs[0].experiment.name}, {len(runs)} members"
     lightning(spec, begun.folder, recorder, group, GroupData(group), label if progress else None)
-    facts = origin(group.device)
-    trained = [(run, log) for run, log in zip(begun.runs, logs, strict=True) if not log.aside]
-    for run, log in trained:
-        if log.ended is not None:
-            result = outcome(log, log.ended, _evaluate(run, log.ended), recorder.elapsed / len(runs), facts)
-            write_whole(run.folder / RESULT, json.dumps(result).encode())
-    failed = [(run, log.failed) for run, log in trained if log.failed is not None]
+    for member in group.members:
+        close(member)
+    failed = [
+        (run, log.failed)
+        for run, log in zip(begun.runs, logs, strict=True)
+        if log.failed is not None and not log.aside
+    ]
     begun.end()
     if failed:
         raise GroupDivergedError(failed)
@@ -182,136 +222,6 @@ class GroupDivergedError(DivergedError):
             for run, problem in failed[:5]
         )
         self.args = (f"{len(failed)} members diverged; the others have ended, and are kept.\n{listed}",)
-
-
-class Together(L.LightningModule):
-    """The learners of a group as one: the sum of their losses, and an optimizer with the rates of each."""
-
-    def __init__(self, experiments: Sequence[ExperimentSpec]) -> None:
-        super().__init__()
-        self.experiments = list(experiments)
-        self.networks = [build(experiment) for experiment in experiments]
-        self.stack = Stack([network.model for network in self.networks])
-        first = registry.implementation("learners", experiments[0].learner.kind)
-        self._learner: list[Learner] = [first(experiments[0].learner, self.networks[0])]
-        self.batches_seen = 0
-        seeds = [derive_seed("noise", experiment.train.seed) for experiment in experiments]
-        self._noise = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._measured: dict[tuple[str, int, int], list[Mapping[str, Tensor]]] = {}
-
-    @property
-    def network(self) -> Network:
-        """The first member, whose task and loss are those of all."""
-        return self._learner[0].network
-
-    def subject(self, index: int) -> Subject:
-        """One of the members, for its log."""
-        return Subject(
-            lambda: self.stack.member(index), lambda split, trials: self._measure(split, trials)[index]
-        )
-
-    # Lightning's hooks ----------------------------------------------------------------------
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        self.batches_seen += 1
-        self._measured.clear()
-
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        output = self.stack(batch.x, self._noises(batch))
-        losses = self._each(self._loss, output, batch)
-        return {"loss": losses.sum(), "losses": losses.detach()}
-
-    def configure_optimizers(self) -> Any:
-        specs = [experiment.learner.optimizer for experiment in self.experiments]  # type: ignore[attr-defined]
-        optimizer = stacked_optimizer(specs, list(self.stack.weights))
-        scale = schedule(self._learner[0].spec.schedule, self.experiments[0].train.steps)  # type: ignore[attr-defined]
-        if scale is None:
-            return optimizer
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, scale)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        most = self._learner[0].spec.clip_norm  # type: ignore[attr-defined]
-        if most is not None:
-            clip_members(list(self.stack.weights), most)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        states = [generator.get_state() for generator in self._noise]
-        checkpoint["zoo"] = {"batches_seen": self.batches_seen, "noise": states}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.batches_seen = checkpoint["zoo"]["batches_seen"]
-        for generator, state in zip(self._noise, checkpoint["zoo"]["noise"], strict=True):
-            generator.set_state(state)
-
-    # What they do ---------------------------------------------------------------------------
-
-    def batch(self, number: int) -> Batch:
-        """The batch of each member, ``[member, example, …]``."""
-        like, train = self.stack.like, self.experiments[0].train
-        seeds = [experiment.train.seed for experiment in self.experiments]
-        drawn = self.network.task.batches("train", seeds, number, train.batch_size, like.device)
-        return drawn.to(like.device, like.dtype)
-
-    def _noises(self, batch: Batch) -> Tensor | None:
-        """Noise that each member asks for, from a stream of its own."""
-        members, examples, steps = batch.x.shape[:3]
-        model = self.networks[0].model
-        like = self.stack.like
-        drawn = [model.noise(examples, steps, self._noise[k]) for k in range(members)]
-        found = stack(drawn)
-        return None if found is None else found.to(like.device, like.dtype)
-
-    def _each(self, what: Any, output: Output, batch: Batch) -> Any:
-        """Something of the output and the batch of each member."""
-        ((first, states),) = output.states.items()
-
-        def one(y: Tensor, states: Tensor, x: Tensor, target: Tensor, mask: Tensor) -> Any:
-            ids = torch.zeros((), dtype=torch.int64)
-            return what(Output(y, {first: states}), Batch(x, target, mask, ids, {}))
-
-        return vmap(one)(output.y, states, batch.x, batch.y, batch.mask)
-
-    def _loss(self, output: Output, batch: Batch) -> Tensor:
-        return self._learner[0].loss(output, batch)
-
-    @torch.no_grad()
-    def _measure(self, split: str, trials: int) -> list[Mapping[str, Tensor]]:
-        """What each member measures now, computed for all at once and kept until the next batch."""
-        key = (split, trials, self.batches_seen)
-        if key not in self._measured:
-            like = self.stack.like  # which may have moved to a device that the members have not
-            batch = self.network.batch(split, 0, 0, trials).to(like.device, like.dtype)
-            found: list[list[Mapping[str, Tensor]]] = [[] for _ in self.networks]
-            for start in range(0, trials, CHUNK):
-                rows = batch[start : start + CHUNK]
-                y = self.stack(rows.x, shared=True).y
-                for index, member in enumerate(y):
-                    measured = {"loss": self.network.losses(member, rows)}
-                    found[index].append(measured | self.network.task.metrics(member, rows))
-            self._measured[key] = [
-                {name: torch.cat([part[name] for part in parts]) for name in parts[0]} for parts in found
-            ]
-        return self._measured[key]
-
-
-CHUNK = 512
-"""Examples that are measured at a time, as by :meth:`Network.measure`."""
-
-
-class GroupData(L.LightningDataModule):
-    """The batches of a group."""
-
-    def __init__(self, group: Together) -> None:
-        super().__init__()
-        self.group = group
-
-    def train_dataloader(self) -> BatchNumbers:
-        return BatchNumbers(self.group)
-
-    def transfer_batch_to_device(self, batch: int, device: Any, dataloader_idx: int) -> Batch:
-        """Turns the number of a batch into the batch."""
-        return self.group.batch(batch)
 
 
 def _evaluate(run: Run, step: int) -> dict[str, float | None]:
