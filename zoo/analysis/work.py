@@ -51,13 +51,17 @@ def features(packed: bytes) -> list[Features]:
 
     Raises :class:`EngineError` where a network is not where the driver says; what extracting them raises.
     """
-    surroundings, comparator, sources = pickle.loads(packed)
-    os.environ |= surroundings
-    found = []
-    for name, source in sources:
-        run = source if isinstance(source, Trajectories) else _run(source[0], source[1], comparator.spec)
-        found.append(frozen(comparator.features(replace(run, name=name))))
-    return found
+    meant, comparator, sources = pickle.loads(packed)
+    before = surroundings()
+    os.environ |= meant
+    try:
+        found = []
+        for name, source in sources:
+            run = source if isinstance(source, Trajectories) else _run(source[0], source[1], comparator.spec)
+            found.append(frozen(comparator.features(replace(run, name=name))))
+        return found
+    finally:
+        os.environ |= before
 
 
 def surroundings() -> dict[str, str]:

@@ -25,8 +25,9 @@ GROUP = 8
 class Workers:
     """Gives to the workers of an engine what :func:`zoo.analysis.tiles.in_turn` does here.
 
-    A part of the work whose worker is lost is tried again as it is, and halved where that does not help or
-    where memory lacks; so is one that fails for an unknown reason, until it is known for which networks.
+    A part of the work whose worker is lost is tried again as it is. Where that does not help, where memory
+    lacks, or where it fails for a reason that the zoo does not know, it is halved, until it is known which
+    networks it fails for.
     """
 
     def __init__(self, engine: Engine, names: Sequence[str]) -> None:
@@ -73,7 +74,7 @@ class Workers:
         done = 0
         for some, found in self._each(
             work.features,
-            torch.arange(len(sources)).split(GROUP),
+            torch.arange(len(sources)).split(GROUP) if sources else (),
             lambda some: (work.surroundings(), comparator, [work.sent(sources[k]) for k in some.tolist()]),
             lambda some: calling(sources[int(some[0])][0]),
         ):
@@ -88,7 +89,7 @@ class Workers:
         content: Callable[[Tensor], Any],
         named: Callable[[Tensor], str],
     ) -> Iterator[tuple[Tensor, Any]]:
-        """Each part, or halves of it, with what the workers found."""
+        """Each part, or its halves where it fails, with what the workers found."""
         open_parts: dict[str, Tensor] = {}
 
         def job(numbers: Tensor) -> Job:
@@ -96,33 +97,22 @@ class Workers:
             open_parts[key] = numbers
             return Job(key, call, (work.Packed(partial(content, numbers)),))
 
-        runner = Runner(self.engine, map(job, parts))
-        for done, report in runner:
+        for done, report in Runner(self.engine, map(job, parts)):
             numbers, failure = open_parts.pop(done.key), report.failure
             if failure is None:
                 yield numbers, report.value
-            elif failure.memory and len(numbers) > 1:
-                for half in numbers.tensor_split(2):
-                    runner.add(job(half))
+            elif len(numbers) > 1 and not _own(failure):
+                yield from self._each(call, numbers.tensor_split(2), content, named)
             else:
-                raise self._narrowed(failure, numbers, job, named)
+                raise self._error(failure, named(numbers))
 
-    def _narrowed(
-        self, failure: Failure, numbers: Tensor, job: Callable[[Tensor], Job], named: Callable[[Tensor], str]
-    ) -> ZooError:
-        """The error to raise: the zoo's own as it is, any other with the names of where it comes from."""
-        kind = getattr(errors, failure.kind, None)
-        if isinstance(kind, type) and issubclass(kind, ZooError):
-            own: ZooError = kind.__new__(kind, failure.message)
-            return own
-        for half in numbers.tensor_split(2) if len(numbers) > 1 else ():
-            for _, report in Runner(self.engine, [job(half)]):
-                if report.failure is not None:
-                    return self._narrowed(report.failure, half, job, named)
-        who = named(numbers) + ("" if len(numbers) == 1 else f" or one of {len(numbers) - 1} others")
+    def _error(self, failure: Failure, who: str) -> ZooError:
+        """The zoo's own as it is, any other with the names of those whom it comes from."""
+        kind = _own(failure)
         why = f"{failure.kind}: {failure.message.rstrip('.')}"
-        problem: ZooError
-        if failure.memory:
+        if kind:
+            problem = kind.__new__(kind, failure.message)
+        elif failure.memory:
             problem = EngineError(
                 f"the workers of {self.engine.name} cannot serve {who}: {why}. Give each more memory, or "
                 "have fewer of them on a machine."
@@ -133,3 +123,9 @@ class Workers:
             )
         problem.add_note(failure.trace)
         return problem
+
+
+def _own(failure: Failure) -> type[ZooError] | None:
+    """The class of an error of the zoo, which says itself what it is about."""
+    kind = getattr(errors, failure.kind, None)
+    return kind if isinstance(kind, type) and issubclass(kind, ZooError) else None
