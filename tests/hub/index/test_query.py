@@ -80,7 +80,7 @@ def test_sql_finds_what_matches(entries: list[Entry], query: Query, part: str) -
         assert tables.count(each) == len(expected)
         assert tables.names(each, limit=1) == expected[:1]
     found = tables.entries([entry.name for entry in entries])
-    assert found == sorted(entries, key=lambda entry: entry.name)
+    assert found == entries
     tables.close()
 
 

@@ -5,51 +5,50 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zoo.hub.index.entry import Entry
 from zoo.hub.index.query import Query, matches, words
 
-VERSION = 1
-"""Of the tables; files of another are made anew."""
 FILE = "index.sqlite"
 BUSY = 60.0
 """Seconds to wait for another process that is writing to the file."""
 AT_ONCE = 500
 """Names that are asked for in one statement."""
 _LISTS = ("tags", "revisions")
-_PLAIN = tuple(field.name for field in fields(Entry) if field.name not in ("hub", "metrics", *_LISTS))
-_COLUMNS = (*_PLAIN, *_LISTS)
-_NAMED = ", ".join(f'"{column}"' for column in _COLUMNS)
-_MARKS = ", ".join("?" * (4 + len(_COLUMNS)))
+_BASE = tuple(field.name for field in fields(Entry) if field.name not in ("hub", "metrics", *_LISTS))
 _TABLES = """
-CREATE TABLE IF NOT EXISTS entries (
-    id INTEGER PRIMARY KEY, inode INTEGER NOT NULL, stamp TEXT NOT NULL, live INTEGER NOT NULL,
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY, inode INTEGER NOT NULL, stamp TEXT NOT NULL, live INTEGER NOT NULL, words TEXT,
     name TEXT NOT NULL UNIQUE, "commit" TEXT, model TEXT, task TEXT, learner TEXT, paper TEXT, title TEXT,
     members INTEGER, parameters INTEGER, snapshots INTEGER, size INTEGER, held INTEGER, failed INTEGER,
-    license TEXT, created TEXT, problem TEXT, tags TEXT, revisions TEXT,
-    words TEXT
+    license TEXT, created TEXT, problem TEXT, tags TEXT, revisions TEXT
 );
-CREATE INDEX IF NOT EXISTS by_model ON entries (model, name);
-CREATE INDEX IF NOT EXISTS by_task ON entries (task, name);
-CREATE INDEX IF NOT EXISTS by_learner ON entries (learner, name);
-CREATE INDEX IF NOT EXISTS by_paper ON entries (paper, name);
-CREATE INDEX IF NOT EXISTS unsettled ON entries (name) WHERE stamp = '';
-CREATE TABLE IF NOT EXISTS tags (tag TEXT, entry INTEGER, PRIMARY KEY (tag, entry)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS tags_of ON tags (entry);
-CREATE TABLE IF NOT EXISTS metrics (
+CREATE INDEX by_model ON entries (model, name);
+CREATE INDEX by_task ON entries (task, name);
+CREATE INDEX by_learner ON entries (learner, name);
+CREATE INDEX by_paper ON entries (paper, name);
+CREATE INDEX unsettled ON entries (name) WHERE stamp = '';
+CREATE TABLE tags (tag TEXT, entry INTEGER, PRIMARY KEY (tag, entry)) WITHOUT ROWID;
+CREATE INDEX tags_of ON tags (entry);
+CREATE TABLE metrics (
     metric TEXT, entry INTEGER, lowest REAL, highest REAL, PRIMARY KEY (metric, entry)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS metrics_of ON metrics (entry);
-CREATE TABLE IF NOT EXISTS begun (name TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS facts (fact TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE INDEX metrics_of ON metrics (entry);
+CREATE TABLE begun (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE facts (fact TEXT PRIMARY KEY, value) WITHOUT ROWID;
 """
-
-
+Order = Literal["name", "modified", "created"]
+ORDERS: dict[Order, str] = {
+    "name": "name",
+    "modified": "modified DESC, name",
+    "created": "created DESC, name",
+}
 _abandoned: list[sqlite3.Connection | None] = []
 
 
@@ -69,10 +68,16 @@ class Database:
 
     Args:
         folder: Where the file is; none for one in memory.
+        kind: What entries are, with further fields of one value each.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, kind: type[Entry] = Entry) -> None:
         self.folder = folder
+        self.kind = kind
+        more = [field.name for field in fields(kind)][len(fields(Entry)) :]
+        self._columns = (*_BASE, *more, *_LISTS)
+        self._named = ", ".join(f'"{column}"' for column in self._columns)
+        self._script = _TABLES + "".join(f'ALTER TABLE entries ADD COLUMN "{column}"; ' for column in more)
         self._connection: sqlite3.Connection | None = None
         self._process = os.getpid()
 
@@ -118,13 +123,13 @@ class Database:
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA cache_size = -65536")  # KiB
             connection.create_function("zoo_glob", 2, matches, deterministic=True)
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, VERSION):
-                raise sqlite3.DatabaseError(f"tables of version {version}")
-            if version == 0:
-                connection.executescript(
-                    f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
-                )
+            (found,) = connection.execute("PRAGMA user_version").fetchone()
+            version = zlib.crc32(self._script.encode()) >> 1  # files with other tables are made anew
+            if found not in (0, version):
+                raise sqlite3.DatabaseError("it has other tables")
+            if found == 0:
+                script = f"BEGIN IMMEDIATE; {self._script} PRAGMA user_version = {version}; COMMIT;"
+                connection.executescript(script)
         except BaseException:
             connection.close()
             raise
@@ -176,12 +181,13 @@ class Database:
         """Keep rows in the place of those of the same names."""
         for row in rows:
             self.drop([row.name])
-            entry = row.entry or Entry(row.name)
-            values = [getattr(entry, column) for column in _PLAIN]
-            values += [json.dumps(getattr(entry, column), ensure_ascii=False) for column in _LISTS]
+            entry = row.entry or self.kind(row.name)
+            plain = [getattr(entry, column) for column in self._columns[: -len(_LISTS)]]
+            lists = [json.dumps(getattr(entry, column), ensure_ascii=False) for column in _LISTS]
+            marks = ", ".join("?" * (4 + len(self._columns)))
             done = self.open.execute(
-                f"INSERT INTO entries (inode, stamp, live, words, {_NAMED}) VALUES ({_MARKS})",
-                (row.inode, row.stamp, row.entry is not None, words(entry), *values),
+                f"INSERT INTO entries (inode, stamp, live, words, {self._named}) VALUES ({marks})",
+                (row.inode, row.stamp, row.entry is not None, words(entry), *plain, *lists),
             )
             tags = {(tag, done.lastrowid) for tag in (*entry.tags, *entry.revisions)}
             self.open.executemany("INSERT INTO tags VALUES (?, ?)", tags)
@@ -203,24 +209,29 @@ class Database:
         (found,) = self.open.execute(f"SELECT count(*) FROM entries WHERE {where}", values).fetchone()
         return int(found)
 
-    def names(self, query: Query, limit: int | None = None) -> list[str]:
-        """Names that a query finds, in order."""
+    def names(
+        self, query: Query, limit: int | None = None, start: int = 0, order: Order = "name"
+    ) -> list[str]:
+        """Names that a query finds, in an order."""
         where, values = query.sql()
-        asked = f"SELECT name FROM entries WHERE {where} ORDER BY name LIMIT ?"
-        return [name for (name,) in self.open.execute(asked, (*values, -1 if limit is None else limit))]
+        asked = f"SELECT name FROM entries WHERE {where} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?"
+        found = self.open.execute(asked, (*values, -1 if limit is None else limit, start))
+        return [name for (name,) in found]
 
     def entries(self, names: Sequence[str]) -> list[Entry]:
-        """What is known of some names, those of them that there are, in order."""
-        columns = ", ".join(f'"{column}"' for column in _COLUMNS)
-        found = sorted(
-            self._of(f"SELECT id, {columns} FROM entries", names, "AND live"), key=lambda row: row[1]
-        )
+        """What is known of some names, those of them that there are, in the order of these."""
+        rows = list(self._of(f"SELECT id, {self._named} FROM entries", names, "AND live"))
         metrics: dict[int, dict[str, tuple[float, float]]] = {}
-        numbers = [row[0] for row in found]
         asked = "SELECT entry, metric, lowest, highest FROM metrics"
-        for number, metric, *both in self._of(asked, numbers, key="entry"):
+        for number, metric, *both in self._of(asked, [row[0] for row in rows], key="entry"):
             metrics.setdefault(number, {})[metric] = both[0], both[1]
-        return [_entry(row, metrics.get(row[0], {})) for row in found]
+        found = {row[1]: self._entry(row, metrics.get(row[0], {})) for row in rows}
+        return [found[name] for name in names if name in found]
+
+    def _entry(self, row: Sequence[Any], metrics: dict[str, tuple[float, float]]) -> Entry:
+        known = dict(zip(self._columns, row[1:], strict=True))
+        known |= {column: tuple(json.loads(known[column])) for column in _LISTS}
+        return self.kind(**known, metrics=metrics)
 
     def _of(self, select: str, keys: Sequence[Any], more: str = "", key: str = "name") -> Iterator[Any]:
         for start in range(0, len(keys), AT_ONCE):
@@ -229,12 +240,8 @@ class Database:
             yield from self.open.execute(f"{select} WHERE {key} IN ({marks}) {more}", part)
 
 
-def _entry(row: Sequence[Any], metrics: dict[str, tuple[float, float]]) -> Entry:
-    known = dict(zip(_COLUMNS, row[1:], strict=True))
-    known |= {column: tuple(json.loads(known[column])) for column in _LISTS}
-    return Entry(**known, metrics=metrics)
-
-
 def damaged(problem: sqlite3.Error) -> bool:
     """Whether an error says that the file is not what it should be, and has to be made anew."""
-    return type(problem) is sqlite3.DatabaseError
+    return type(problem) is sqlite3.DatabaseError or str(problem).startswith(
+        ("no such table", "no such column")
+    )

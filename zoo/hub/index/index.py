@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from zoo.errors import HubError, ZooWarning
 from zoo.hub.changes import Position, changes_since, position_of
-from zoo.hub.index.database import Database, Row, damaged
+from zoo.hub.index.database import Database, Order, Row, damaged
 from zoo.hub.index.entry import Entry
 from zoo.hub.index.query import Query
 from zoo.hub.index.sources import GONE, Source
@@ -78,13 +78,15 @@ class Index:
     :class:`HubError` where another process holds the index for too long.
 
     Args:
-        progress: Told how many names of how many have been read, where there are many.
+        budget: Seconds of each question that go into finding changes in turn; without, :data:`BUDGET`.
     """
 
-    def __init__(self, source: Source, progress: Progress | None = None) -> None:
+    def __init__(self, source: Source, budget: float | None = None) -> None:
         self.source = source
-        self.progress = progress
-        self._database = Database(folder_of(source))
+        self.progress: Progress | None = None
+        """Told how many names of how many have been read, where there are many."""
+        self._budget = budget
+        self._database = Database(folder_of(source), source.kind)
         self._turn = threading.RLock()
         self._damaged = False
 
@@ -96,20 +98,24 @@ class Index:
             return (folder is None or folder.is_dir()) and "whole" in self._database.facts()
         return False
 
-    def names(self, query: Query = EVERYTHING, limit: int | None = None) -> list[str]:
-        """Names that a query finds, in order."""
-        return self._answer(lambda: self._database.names(query, limit))
+    def names(
+        self, query: Query = EVERYTHING, limit: int | None = None, start: int = 0, order: Order = "name"
+    ) -> list[str]:
+        """Names that a query finds: so many, from a place on, in an order."""
+        return self._answer(lambda: self._database.names(query, limit, start, order))
 
     def count(self, query: Query = EVERYTHING) -> int:
         return self._answer(lambda: self._database.count(query))
 
     def get(self, names: Sequence[str]) -> list[Entry]:
-        """What is known of some names: of those that there are, in order, each looked at."""
+        """What is known of some names: of those that there are, in the order of these, each looked at."""
         return self._answer(lambda: self._seen(lambda: list(names)))
 
-    def find(self, query: Query = EVERYTHING, limit: int | None = None) -> list[Entry]:
-        """What a query finds, in order, each looked at."""
-        return self._answer(lambda: self._seen(lambda: self._database.names(query, limit)))
+    def find(
+        self, query: Query = EVERYTHING, limit: int | None = None, start: int = 0, order: Order = "name"
+    ) -> list[Entry]:
+        """The same, and what is known of each, which is looked at."""
+        return self._answer(lambda: self._seen(lambda: self._database.names(query, limit, start, order)))
 
     def check(self) -> Health:
         """Look at every name, and mend what is out of date although it should not be."""
@@ -140,7 +146,7 @@ class Index:
                 self._database.remove()
                 return
         self._database.close()
-        self._database = Database(None)
+        self._database = Database(None, self.source.kind)
         if folder is not None:
             warnings.warn(
                 f"the index of {self.source.root} cannot be kept at {folder} ({problem}), so every "
@@ -208,7 +214,7 @@ class Index:
             here |= {"file": changes.position.file, "offset": changes.position.offset}
         if thorough or not here["changed"] or facts.get("changed") != here["changed"]:
             plan.names |= self._come_and_gone()
-        differing, cursor = self._differing(facts.get("cursor", ""), None if thorough else BUDGET)
+        differing, cursor = self._differing(facts.get("cursor", ""), None if thorough else self._time())
         plan.names |= differing
         here["whole"] = 1
         plan.new = bool(plan.names) or plan.begun != begun or any(facts.get(key) != here[key] for key in here)
@@ -216,6 +222,9 @@ class Index:
         if cursor != facts.get("cursor", ""):
             plan.facts |= {"cursor": cursor}
         return plan
+
+    def _time(self) -> float:
+        return BUDGET if self._budget is None else self._budget
 
     def _come_and_gone(self) -> set[str]:
         """Names that only the tables or only the hub has, and those whose folder is another one."""

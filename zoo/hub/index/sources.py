@@ -24,6 +24,7 @@ class Source(Protocol):
     root: Path
     form: str
     """Indexes of another form are others."""
+    kind: type[Entry]
 
     def names(self) -> dict[str, int]:
         """Each name that may have something published under it, with the number of its folder."""
@@ -47,6 +48,7 @@ class CacheSource:
     """A directory of content-addressed repositories."""
 
     form = "cache"
+    kind: type[Entry] = Entry
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -102,6 +104,7 @@ class FolderSource:
     """A directory of plain checkpoint folders."""
 
     form = "plain"
+    kind: type[Entry] = Entry
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from zoo.hub.base import MAIN
 from zoo.hub.server.access import Gate
+from zoo.hub.server.catalogue import Catalogue
 from zoo.hub.server.limits import Limits
 from zoo.hub.server.remembering import Remembered
 from zoo.hub.server.shelf import Revision, Shelf
@@ -26,6 +27,7 @@ class Hub:
         self.limits = limits or Limits()
         self.shelf = Shelf(root)
         self.gate = Gate(self.shelf, private)
+        self.catalogue = Catalogue(self.shelf)
         self.told: Remembered[bytes] = Remembered(64 * 2**20, len)
         """What is told of revisions, ready to be sent."""
         self._writers = anyio.CapacityLimiter(self.limits.writers)

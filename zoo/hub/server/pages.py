@@ -10,8 +10,9 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from zoo.checkpoints.folder import parse_json
+from zoo.hub.server.catalogue import Wanted
 from zoo.hub.server.hub import base_url, hub_of, revision_of
-from zoo.hub.server.reading import describe_model, readable
 
 MOST = 2000
 """Models on the page at most, the latest changed."""
@@ -22,17 +23,19 @@ async def index(request: Request) -> Response:
     hub = hub_of(request)
     token = hub.gate.reader(request)
 
-    def find() -> list[tuple[dict[str, Any], str]]:
-        found = [(describe_model(hub.shelf, r), hub.shelf.card(r).title) for r in readable(hub, token)]
-        return sorted(found, key=lambda entry: str(entry[0]["lastModified"]), reverse=True)
+    def find() -> tuple[list[tuple[dict[str, Any], str]], int]:
+        wanted = Wanted(token=token)
+        models, _ = hub.catalogue.page(wanted, "modified", 0, MOST)
+        count = hub.catalogue.count(wanted)
+        return [(parse_json(model.told.encode()), model.title) for model in models], count
 
-    found = await run_sync(find)
+    found, number = await run_sync(find)
     rows = "".join(
         f'<tr><td><a href="/{quote(model["id"])}">{escape(model["id"])}</a></td><td>{escape(title)}</td>'
         f"<td>{escape(', '.join(model['tags'][:8]))}</td><td>{escape(model['lastModified'][:10])}</td></tr>\n"
-        for model, title in found[:MOST]
+        for model, title in found
     )
-    count = f"{len(found)} model{'' if len(found) == 1 else 's'}"
+    count = f"{number:,} model{'' if number == 1 else 's'}"
     table = f"<table><tr><th>name</th><th>title</th><th>tags</th><th>changed</th></tr>\n{rows}</table>"
     return _page(f"Models of {hub.shelf.root.name}", f"<p>{count}.</p>{_how(request)}{table}")
 

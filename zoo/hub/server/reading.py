@@ -12,11 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from zoo.hub.base import MAIN, commit_of
+from zoo.hub.index.database import Order
 from zoo.hub.repository import Repository
 from zoo.hub.server import about
-from zoo.hub.server.access import namespace
 from zoo.hub.server.bodies import read_form
 from zoo.hub.server.cards import dumps
+from zoo.hub.server.catalogue import Model, Wanted, told
+from zoo.hub.server.describing import CARD, FILES, FILES_AND_SIZES, describe_model, lfs
 from zoo.hub.server.hub import Hub, base_url, hub_of, revision_of
 from zoo.hub.server.refusals import RefusedError, no_entry, unsupported
 from zoo.hub.server.replies import Json
@@ -26,9 +28,13 @@ from zoo.hub.server.tokens import Token
 PAGE = 1000
 """Items in one answer at most; a Link header leads to the rest."""
 NOT_FILTERED = ("num_parameters", "inference", "inference_provider", "apps")
+ORDERS: dict[str | None, Order] = {
+    **dict.fromkeys((None, "downloads", "likes", "trendingScore"), "name"),
+    "lastModified": "modified",
+    "createdAt": "created",
+}
+"""What can be asked for; the Hub's counts of downloads and likes are not kept here."""
 ALWAYS = ("_id", "id")
-CARD = ("cardData", "model-index")
-FILES, FILES_AND_SIZES = "files", "files and sizes"
 PAGE_EXPANDED = 50
 """The same where the last commit of each is looked for."""
 BACK = 200
@@ -60,19 +66,30 @@ async def models(request: Request) -> Response:
     if odd := [key for key in NOT_FILTERED if key in query]:
         raise unsupported(f"filter {odd[0]!r}", "Filter by filter, author, search or pipeline_tag.")
 
+    order = ORDERS.get(query.get("sort"))
+    if order is None:
+        raise unsupported(f"order {query['sort'][:40]!r}", "Sort by lastModified or createdAt.")
     expand, full = _expand(request), _is_true(query.get("full"))
     card = full or _is_true(query.get("cardData"))
     siblings = FILES if full or "siblings" in expand else None
+    start, count = _slice(request, PAGE)
 
-    def find() -> list[Revision]:
-        found = [revision for revision in readable(hub, token) if _matches(hub.shelf, revision, request)]
-        return _sorted(hub.shelf, found, query.get("sort"))
+    def describe(model: Model) -> dict[str, Any]:
+        found = describe_model(hub.shelf, hub.shelf.revision(hub.shelf.place(model.name)), siblings)
+        kept = found if card or expand else {key: found[key] for key in found if key not in CARD}
+        return _expanded(kept, expand)
 
-    def describe(revision: Revision) -> dict[str, Any]:
-        model = _expanded(describe_model(hub.shelf, revision, siblings), expand)
-        return model if card or expand else {key: model[key] for key in model if key not in CARD}
+    def find() -> Response:
+        if _is_true(query.get("gated")):  # none is
+            return Json([])
+        models, more = hub.catalogue.page(_wanted(request, token), order, start, count)
+        if card or expand or siblings:
+            body: Any = list(_described(models, describe))
+        else:
+            body = told(models)
+        return _linked(request, Json(body), start + count if more else None)
 
-    return await run_sync(lambda: _page(request, find(), describe))
+    return await run_sync(find)
 
 
 async def tree(request: Request) -> Response:
@@ -132,45 +149,6 @@ async def commits(request: Request) -> Response:
     return await run_sync(lambda: _page(request, history(revision.repository, revision.commit), describe))
 
 
-def readable(hub: Hub, token: Token | None) -> Iterator[Revision]:
-    """The newest revision of every model that the holder of a token, or anyone, may read; by name."""
-    for name in hub.shelf.names():
-        with suppress(RefusedError, OSError):  # deleted meanwhile, or damaged
-            place = hub.shelf.repository(name)
-            said = hub.shelf.about(place)
-            if hub.gate.may_read(token, name, said):
-                yield hub.shelf.revision(place, about=said)
-
-
-def describe_model(shelf: Shelf, revision: Revision, files: str | None = None) -> dict[str, Any]:
-    """Everything that is told of a model; ``files`` is how much of its files."""
-    card, name = shelf.card(revision), revision.repository.name
-    found = {
-        "_id": name,
-        "id": name,
-        "modelId": name,
-        "author": namespace(name) or None,
-        "sha": revision.commit,
-        "lastModified": about.note_of(revision.repository, revision.about, revision.commit).date,
-        "createdAt": shelf.created(revision),
-        "private": revision.about.private,
-        "gated": False,
-        "disabled": False,
-        "downloads": 0,
-        "likes": 0,
-        "library_name": card.library,
-        "pipeline_tag": card.data.get("pipeline_tag"),
-        "tags": list(card.tags),
-        "cardData": card.data,
-        "model-index": card.data.get("model-index"),
-        "usedStorage": sum({entry.digest: entry.size for entry in revision.files.values()}.values()),
-    }
-    if files is not None:
-        sizes = files == FILES_AND_SIZES
-        found["siblings"] = [_sibling(path, entry, sizes) for path, entry in revision.files.items()]
-    return found
-
-
 def history(repository: Repository, commit: str) -> list[str]:
     """A commit and all that were there before it; what ``main`` stands for is the latest."""
     main = repository.ref()
@@ -204,7 +182,7 @@ def _describer(shelf: Shelf, revision: Revision, expand: bool) -> Callable[[Item
             found: dict[str, Any] = {"type": "directory", "path": path, "oid": what, "size": 0}
         else:
             found = {"type": "file", "path": path, "oid": what.oid, "size": what.size}
-            found["lfs"] = _lfs(what, "oid")
+            found["lfs"] = lfs(what, "oid")
         return found | ({"lastCommit": _last(shelf, revision, path)} if expand else {})
 
     return describe
@@ -225,24 +203,23 @@ def _last(shelf: Shelf, revision: Revision, path: str) -> dict[str, str]:
     return {"id": last, "title": note.title, "date": note.date}
 
 
-def _matches(shelf: Shelf, revision: Revision, request: Request) -> bool:
-    query, name, card = request.query_params, revision.repository.name, shelf.card(revision)
-    return (
-        all(wanted in card.tags for text in query.getlist("filter") for wanted in text.split(","))
-        and query.get("author", namespace(name)) == namespace(name)
-        and all(text.lower() in name for text in query.getlist("search"))
-        and query.get("pipeline_tag", card.data.get("pipeline_tag")) == card.data.get("pipeline_tag")
-        and not _is_true(query.get("gated"))
+def _wanted(request: Request, token: Token | None) -> Wanted:
+    query = request.query_params
+    return Wanted(
+        tags=tuple(tag for text in query.getlist("filter") for tag in text.split(",")),
+        author=query.get("author"),
+        parts=tuple(query.getlist("search")),
+        pipeline=query.get("pipeline_tag"),
+        token=token,
     )
 
 
-def _sorted(shelf: Shelf, found: list[Revision], by: str | None) -> list[Revision]:
-    """By name, or the latest first; the Hub's counts of downloads and likes are not kept here."""
-    if by in ("lastModified", "createdAt"):
-        return sorted(found, key=lambda revision: str(describe_model(shelf, revision)[by]), reverse=True)
-    if by not in (None, "downloads", "likes", "trendingScore"):
-        raise unsupported(f"order {by[:40]!r}", "Sort by lastModified or createdAt.")
-    return found
+def _described(
+    models: Sequence[Model], describe: Callable[[Model], dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    for model in models:
+        with suppress(RefusedError, OSError):  # deleted meanwhile, or damaged
+            yield describe(model)
 
 
 async def _told(hub: Hub, key: object, stamp: object, tell: Callable[[], bytes]) -> bytes:
@@ -255,14 +232,24 @@ def _page(
     request: Request, items: Sequence[T], describe: Callable[[T], dict[str, Any]], most: int = PAGE
 ) -> Response:
     """A page of items, with the address of the next one."""
-    query = request.query_params
-    start, count = _number(query.get("skip"), 0, 10**9), _number(query.get("limit"), most, most) or most
+    start, count = _slice(request, most)
     response = Json([describe(item) for item in items[start : start + count]])
-    if start + count < len(items):
-        parameters = [(key, value) for key, value in query.multi_items() if key != "skip"]
-        following = urlencode([*parameters, ("skip", start + count)])
+    return _linked(request, response, start + count if start + count < len(items) else None)
+
+
+def _slice(request: Request, most: int) -> tuple[int, int]:
+    """Where a page begins, and how many items it has."""
+    query = request.query_params
+    return _number(query.get("skip"), 0, 10**9), _number(query.get("limit"), most, most) or most
+
+
+def _linked(request: Request, response: Response, following: int | None) -> Response:
+    """An answer with the address of the page that begins at an item, if there is one."""
+    if following is not None:
+        parameters = [(key, value) for key, value in request.query_params.multi_items() if key != "skip"]
+        address = urlencode([*parameters, ("skip", following)])
         here = f"{base_url(request)}{quote(request.scope['path'])}"
-        response.headers["Link"] = f'<{here}?{following}>; rel="next"'
+        response.headers["Link"] = f'<{here}?{address}>; rel="next"'
     return response
 
 
@@ -281,16 +268,6 @@ def _expand(request: Request) -> frozenset[str]:
 
 def _expanded(model: dict[str, Any], expand: frozenset[str]) -> dict[str, Any]:
     return {key: value for key, value in model.items() if key in expand or key in ALWAYS} if expand else model
-
-
-def _sibling(path: str, entry: Entry, blobs: bool) -> dict[str, Any]:
-    if not blobs:
-        return {"rfilename": path}
-    return {"rfilename": path, "size": entry.size, "blobId": entry.oid, "lfs": _lfs(entry, "sha256")}
-
-
-def _lfs(entry: Entry, digest: str) -> dict[str, Any]:
-    return {digest: entry.digest, "size": entry.size, "pointerSize": len(entry.pointer)}
 
 
 def _ref(name: str, kind: str, commit: str) -> dict[str, str]:

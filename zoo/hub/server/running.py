@@ -40,6 +40,7 @@ def serve(
     """
     server = _server(root, private, limits, lambda: ready(_address(listener, host)))
     with _listening(host, port) as listener:
+        server.config.app.hub.catalogue.begin()  # type: ignore[union-attr]
         server.run(sockets=[listener])
 
 
