@@ -17,6 +17,7 @@ from zoo.cli import (
     sweeping,
     system,
     training,
+    trials,
 )
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app = typer.Typer(
 for group in (
     listing,
     catalogue,
+    trials,
     training,
     sweeping,
     importing,
