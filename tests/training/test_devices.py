@@ -158,6 +158,7 @@ def written(folder: Path, spec: ExperimentSpec) -> Path:
     return path
 
 
+@pytest.mark.slow  # of which docs/devices.md has a quick one
 def test_a_program_without_a_main_module(tmp_path: Path) -> None:
     """From standard input, as from a notebook: nothing there that another process could import."""
     spec = experiment(train={**SMALL, "strategy": "ddp"})
@@ -465,11 +466,12 @@ def test_other_errors_are_left_as_they_are() -> None:
 
 
 FITS = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
 from zoo.errors import TrainingError
 from zoo.specs.experiment import ExperimentSpec
 from zoo.training.run import Run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests
 try:
     Run.of(ExperimentSpec.model_validate(json.loads(sys.argv[1])), Path(sys.argv[2])).fit(progress=False)
 except TrainingError as problem:
