@@ -20,14 +20,12 @@ from torch import Tensor
 
 from zoo.analysis.base import Features
 from zoo.analysis.dynamics.fields import Fields, blocks, checked_operators
-from zoo.analysis.dynamics.orthogonal import overlaps, promise, refine, settle
-from zoo.analysis.dynamics.starts import frames_of, starts_of
+from zoo.analysis.dynamics.orthogonal import promise, refine, settle
+from zoo.analysis.dynamics.searches import frames_of, search, tournament
 from zoo.analysis.tiles import Progress, Spread, gathered, in_turn, within
 
 STARTS = 8
 """Starts that are refined; half as many again are tried."""
-PLAN = ((1, 20), (2, 40), (4, 100))
-"""Steps for which the best of all starts are refined, the better half of them, the best quarter."""
 ROUNDS, DETOURS, VIA = 4, 8, ((2, 15), (1, 30))
 """How often a population is gone through again, ways through third operators that are tried for each
 pair, and for how many steps the best so many of them are refined."""
@@ -187,7 +185,7 @@ def aligned(
             if ways and number:
                 turn = ways.detours(fields, i, j, number - 1, precision)
             else:
-                turn = _search(fields, frames, i, j, starts, precision)
+                turn = search(fields, frames, i, j, starts, precision)
             turn, residual = found.improve(rows, fields, i, j, turn, precision)
             if ways:
                 ways.keep(i, j, turn, residual)
@@ -294,27 +292,4 @@ class _Ways:
         length = self.lengths[i] + self.lengths[j]  # infinite by way of one of the two itself
         via = length.topk(DETOURS * (number + 1), 1, largest=False).indices[:, DETOURS * number :].T
         turn = self.rotations[i, via] @ self.rotations[j, via].mT
-        return _tournament(a, b, turn, VIA)
-
-
-def _search(
-    fields: Fields, frames: Tensor, i: Tensor, j: Tensor, starts: int, precision: torch.dtype
-) -> Tensor:
-    """The best of many starts, each refined a little, the better ones more: ``[pair, n, n]``."""
-    a, b = (fields.traceless[k].to(precision) for k in (i, j))
-    turn = starts_of(a, b, frames[:, i], frames[:, j])
-    return _tournament(a, b, turn, [(max(1, starts // share), steps) for share, steps in PLAN])
-
-
-def _tournament(a: Tensor, b: Tensor, turn: Tensor, plan: Sequence[tuple[int, int]]) -> Tensor:
-    """``[pair, n, n]``: of ``[start, pair, n, n]`` the best few are refined, of these the best, and so on."""
-    for many, steps in plan:
-        turn = _best(a, b, turn, many)
-        refined = refine(a.repeat(many, 1, 1), b.repeat(many, 1, 1), turn.flatten(0, 1), steps)
-        turn = refined.view_as(turn)
-    return _best(a, b, turn, 1)[0]
-
-
-def _best(a: Tensor, b: Tensor, turn: Tensor, many: int) -> Tensor:
-    best = overlaps(a, b, turn).topk(many, 0).indices
-    return turn.gather(0, best[..., None, None].expand(-1, -1, *a.shape[1:]))
+        return tournament(a, b, turn, VIA)

@@ -1,12 +1,17 @@
-"""Where searches for an orthogonal change of basis start: rotations that carry frames onto frames."""
+"""Searches for an orthogonal change of basis: where they start, and which of them go on."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from zoo.analysis.dynamics.orthogonal import polar, skew, symmetric
+from zoo.analysis.dynamics.fields import Fields
+from zoo.analysis.dynamics.orthogonal import overlaps, polar, refine, skew, symmetric
 
+PLAN = ((1, 20), (2, 40), (4, 100))
+"""Steps for which the best of all starts are refined, the better half of them, the best quarter."""
 MIXTURES = (
     (1, 0, 0, 0, 4, 0),
     (1, 0, 0, 0, 2, 0),
@@ -17,6 +22,29 @@ MIXTURES = (
 """Weights of the first starts, see :func:`frames_of`; those of the others are drawn from a fixed seed."""
 POWER = 20
 """Power iterations for the phases of a start."""
+
+
+def search(
+    fields: Fields, frames: Tensor, i: Tensor, j: Tensor, starts: int, precision: torch.dtype
+) -> Tensor:
+    """The best of many starts, each refined a little, the better ones more: ``[pair, n, n]``."""
+    a, b = (fields.traceless[k].to(precision) for k in (i, j))
+    turn = starts_of(a, b, frames[:, i], frames[:, j])
+    return tournament(a, b, turn, [(max(1, starts // share), steps) for share, steps in PLAN])
+
+
+def tournament(a: Tensor, b: Tensor, turn: Tensor, plan: Sequence[tuple[int, int]]) -> Tensor:
+    """``[pair, n, n]``: of ``[start, pair, n, n]`` the best few are refined, of these the best, and so on."""
+    for many, steps in plan:
+        turn = _best(a, b, turn, many)
+        refined = refine(a.repeat(many, 1, 1), b.repeat(many, 1, 1), turn.flatten(0, 1), steps)
+        turn = refined.view_as(turn)
+    return _best(a, b, turn, 1)[0]
+
+
+def _best(a: Tensor, b: Tensor, turn: Tensor, many: int) -> Tensor:
+    best = overlaps(a, b, turn).topk(many, 0).indices
+    return turn.gather(0, best[..., None, None].expand(-1, -1, *a.shape[1:]))
 
 
 def frames_of(operators: Tensor, count: int, precision: torch.dtype) -> Tensor:
