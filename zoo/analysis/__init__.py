@@ -9,6 +9,7 @@ from zoo.analysis.bootstrap import Bootstrap, bootstrap
 from zoo.analysis.compare import compare
 from zoo.analysis.dynamics.choosing import Sweep, sweep
 from zoo.analysis.finding import Finding, Findings
+from zoo.analysis.landmarks import LandmarkMap, landmarks
 from zoo.analysis.matrix import DistanceMatrix
 from zoo.analysis.measure import Found, Measurement, analyse, measure
 from zoo.analysis.observe import observe
@@ -21,11 +22,13 @@ __all__ = [
     "Finding",
     "Findings",
     "Found",
+    "LandmarkMap",
     "Measurement",
     "Sweep",
     "analyse",
     "bootstrap",
     "compare",
+    "landmarks",
     "measure",
     "observe",
     "sweep",
