@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
-from examples import experiment
+from examples import LAYERED, MODELS, SYSTEMS, experiment
 from safetensors.torch import load_file
 from torch import nn
 
@@ -91,15 +91,20 @@ def as_launched(command: list[str], **environment: str) -> list[subprocess.Popen
     ]
 
 
+def by_two(folder: Path, cases: dict[str, ExperimentSpec]) -> list[dict[str, dict[str, Any]]]:
+    """Train cases by two processes, one after the other, in folders named alike; what each process says."""
+    listed = folder / "cases.json"
+    listed.write_text(json.dumps([[two(spec).plain(), str(folder / name)] for name, spec in cases.items()]))
+    assert [process.wait(250) for process in as_launched([sys.executable, str(RANKS), str(listed)])] == [0, 0]
+    said = [json.loads(Path(f"{listed}.{rank}").read_text()) for rank in range(2)]
+    return [dict(zip(cases, outcomes, strict=True)) for outcomes in said]
+
+
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, dict[str, Any]]]]:
-    """The cases, trained by two processes one after the other: the folder, and what each process says."""
+    """The cases, trained by two processes: the folder, and what each process says."""
     folder = tmp_path_factory.mktemp("pair")
-    listed = folder / "cases.json"
-    listed.write_text(json.dumps([[two(spec).plain(), str(folder / name)] for name, spec in CASES.items()]))
-    assert [process.wait(120) for process in as_launched([sys.executable, str(RANKS), str(listed)])] == [0, 0]
-    said = [json.loads(Path(f"{listed}.{rank}").read_text()) for rank in range(2)]
-    return folder, [dict(zip(CASES, outcomes, strict=True)) for outcomes in said]
+    return folder, by_two(folder, CASES)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if "diverges" not in name])
@@ -124,6 +129,25 @@ def test_two_processes_train_the_network_that_one_trains(
         assert found["metrics"][metric] == pytest.approx(value, abs=1e-8)
     assert said[0][name]["weights"] == said[1][name]["weights"], "the processes have equal weights"
     assert found == {key: said[1][name][key] for key in found}, "all return what the first has written"
+
+
+@pytest.mark.slow
+def test_every_model_that_learns(tmp_path: Path) -> None:
+    """None has parameters that the processes would wait for in vain."""
+    models = [name for name in {**MODELS, **LAYERED} if name not in SYSTEMS]
+    cases = {
+        f"{name}-{strategy}": case(name, CLIPPED, strategy=strategy, steps=5)
+        for name in models
+        for strategy in ("ddp", "fsdp")
+    }
+    by_two(tmp_path, cases)
+    for name in models:
+        alone = Run.of(case(name, CLIPPED, steps=5), tmp_path / name)
+        alone.fit(progress=False)
+        for strategy in ("ddp", "fsdp"):
+            shared = Run.of(cases[f"{name}-{strategy}"], tmp_path / f"{name}-{strategy}")
+            a, b = load_file(alone.snapshot(5)), load_file(shared.snapshot(5))
+            assert all(torch.allclose(a[key], b[key], rtol=0, atol=1e-8) for key in a), (name, strategy)
 
 
 def test_a_stop_looks_at_the_loss_of_the_whole_batch(pair: tuple[Path, list[dict[str, Any]]]) -> None:
