@@ -38,7 +38,7 @@ def name_of(number: int) -> str:
 
 
 def experiment(number: int) -> dict[str, Any]:
-    """The spec of a checkpoint: combinations of models, tasks, sizes, papers and tags in turn, seeds in order."""
+    """The spec of a checkpoint: models, tasks, sizes, papers and tags in turn, seeds in order."""
     combinations = list(product(MODELS, TASKS, range(LARGE, LARGE + 3)))
     kind, task, hidden = combinations[number % len(combinations)]
     return {
@@ -81,7 +81,10 @@ def checkpoint(number: int) -> tuple[Any, dict[str, bytes]]:
             "golden": dict(TOLERANCES), "files": {},
             "code": {"version": "0.1.0", "commit": "0" * 40, "dirty": False},
             "environment": {
-                "packages": {"torch": str(torch.__version__)}, "platform": "Linux", "device": "cpu", "threads": 1,
+                "packages": {"torch": str(torch.__version__)},
+                "platform": "Linux",
+                "device": "cpu",
+                "threads": 1,
             },
             "wall_time": [0.0],
             "created": (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number)).isoformat(),
@@ -117,7 +120,8 @@ def fill(root: Path, count: int, shape: str = "cache") -> None:
             hub.publish(folder)
             shutil.rmtree(folder.path)
             if number % 1000 == 999:
-                print(f"{number + 1:,} checkpoints, {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
+                seconds = time.perf_counter() - begun
+                print(f"{number + 1:,} checkpoints, {seconds:.0f} s", file=sys.stderr, flush=True)
     finally:
         shutil.rmtree(room)
 

@@ -30,8 +30,8 @@ class Learner(L.LightningModule):
     that several networks can be trained by it at once."""
 
     distributes: ClassVar[bool] = False
-    """Whether all that it changes follows from the mean of a loss over the examples of a batch, by one backward
-    pass, so that devices can share the batch and average their gradients."""
+    """Whether all that it changes follows from the mean of a loss over the examples of a batch, by one
+    backward pass, so that devices can share the batch and average their gradients."""
 
     varies: ClassVar[frozenset[str]] = frozenset()
     """Fields of the spec, as dotted paths, in which networks may differ that are trained at once."""

@@ -42,6 +42,11 @@ class FixedPoints(Measurement[FixedPointsSpec]):
 
     requires = frozenset({"step"})
 
+    @property
+    def enough(self) -> float:
+        """Speed at which a search ends."""
+        return self.spec.tolerance
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         spec, name = self.spec, calling(run.name)
@@ -55,7 +60,7 @@ class FixedPoints(Measurement[FixedPointsSpec]):
         radius = (visited - centre).norm(dim=1).max()
         found = Resting.none(model.units, visited)
         for number in range(spec.rounds + 1):
-            near = resting_points(model, starts, u, spec.tolerance, spec.steps)
+            near = resting_points(model, starts, u, self.enough, spec.steps)
             near = near[(near.points - centre).norm(dim=1) <= spec.within * radius]
             near = near[near.speeds <= max(spec.tolerance, spec.slow)]
             before = len(found.points)

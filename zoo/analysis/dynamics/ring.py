@@ -27,6 +27,11 @@ class Ring(FixedPoints):
 
     spec: RingSpec
 
+    @property
+    def enough(self) -> float:
+        """A search ends where it is slow: else it would go on, along the attractor, to its ends."""
+        return max(self.spec.slow, self.spec.tolerance)
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         found = super().find(run, network)
         points, unstable = (torch.as_tensor(found.arrays[name]) for name in ("points", "unstable"))

@@ -29,6 +29,11 @@ class Selection(FixedPoints):
 
     spec: SelectionSpec
 
+    @property
+    def enough(self) -> float:
+        """A search ends where it is slow: else it would go on, along the attractor, to its ends."""
+        return max(self.spec.slow, self.spec.tolerance)
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         found = super().find(run, network)
