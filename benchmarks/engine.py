@@ -1,8 +1,10 @@
-"""Jobs through Dask beside local processes, and through Dask while its workers are killed.
+"""Jobs through Dask beside local processes, and while its workers are killed; all pairs of a population.
 
-    python benchmarks/engine.py [--jobs 200] [--milliseconds 50] [--runs 5]
+    python benchmarks/engine.py [jobs] [pairs] [--jobs 200] [--milliseconds 50] [--runs 5] [--networks 300]
 
-Both engines have two workers, warm: each has done one job before the clock starts. Prints a Markdown table.
+``jobs``: both engines have two workers, warm: each has done one job before the clock starts. ``pairs``: the
+members of one published population, by name, their trajectories, operators and angles, through two local
+workers, from their start to their end, beside this process. Prints Markdown tables.
 """
 
 from __future__ import annotations
@@ -21,16 +23,31 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
 import psutil
 from timing import report, side_by_side
 
+from zoo.analysis.compare import compare
 from zoo.engine.base import Engine
 from zoo.engine.job import Job, Report
 from zoo.engine.opening import open_engine
 from zoo.engine.running import Runner
+from zoo.specs.experiment import ExperimentSpec
+from zoo.training.train import train
 
 GOAL = 1.2
 KILL_EVERY = 5.0
+PAIRS_GOAL = "≤ 0.59 (1.7 times faster)"
+POPULATION = {
+    "name": "pairs",
+    "model": {"kind": "elman", "hidden": 32},
+    "task": {"kind": "flip-flop", "bits": 2, "steps": 100},
+    "learner": {"kind": "backprop", "optimizer": {"kind": "adam", "lr": 1e-2}},
+    "train": {"steps": 20, "batch_size": 8, "validate_every": 10},
+}
+METRIC = {"metric": "dsa", "score": "angular", "delays": 5, "rank": 10, "trials": 32}
 
 
 def work(number: int, seconds: float) -> int:
@@ -49,20 +66,43 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("parts", nargs="*", choices=("jobs", "pairs"), default=("jobs", "pairs"))
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--milliseconds", type=float, default=50)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--networks", type=int, default=300)
     given = parser.parse_args()
-    seconds = given.milliseconds / 1000
     print(f"load before: {', '.join(f'{load:.2f}' for load in os.getloadavg())}; {os.cpu_count()} processors")
+    if "jobs" in given.parts:
+        through_dask(given.jobs, given.milliseconds / 1000, given.runs)
+    if "pairs" in given.parts:
+        all_pairs(given.networks)
+
+
+def through_dask(jobs: int, seconds: float, runs: int) -> None:
     with dask_cluster() as (address, workers), open_engine(address) as dask:
         with open_engine("local:2") as local:
-            ratio = side_by_side(
-                lambda: run(dask, given.jobs, seconds), lambda: run(local, given.jobs, seconds), given.runs
-            )
-        what = f"{given.jobs} jobs of {given.milliseconds:g} ms through Dask, 2 workers"
+            ratio = side_by_side(lambda: run(dask, jobs, seconds), lambda: run(local, jobs, seconds), runs)
+        what = f"{jobs} jobs of {1000 * seconds:g} ms through Dask, 2 workers"
         print(report("Engine", [(what, "local:2", ratio, f"≤ {GOAL}")]))
-        killed(dask, workers, given.jobs)
+        killed(dask, workers, jobs)
+
+
+def all_pairs(count: int) -> None:
+    """Of a population that has hardly been trained; caches are not used."""
+    spec = ExperimentSpec.model_validate({**POPULATION, "population": {"members": count}})
+    with tempfile.TemporaryDirectory() as folder:
+        made = train(spec, progress=False, folder=Path(folder) / "run")
+        found = {}
+
+        def compared(engine: str) -> None:
+            found[engine] = compare(f"{made.path}/*", engine=engine, cache=False, **METRIC)
+
+        ratio = side_by_side(lambda: compared("local:2"), lambda: compared("here"), 1, warmup=0)
+        what = f"all {count * (count - 1) // 2} pairs of {count} networks (DSA angle, rank 10), 2 workers"
+        print(report("All pairs", [(what, "one process", ratio, PAIRS_GOAL)]))
+        same = "" if np.array_equal(found["local:2"].values, found["here"].values) else "not "
+        print(f"\n{1 / ratio.ratio:.2f} times faster; distances are {same}the same to the last bit.")
 
 
 @contextmanager

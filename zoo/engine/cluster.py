@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any, Self
@@ -27,6 +28,7 @@ NOISE = ("distributed.client", "distributed.core", "distributed.comm")
 class Cluster(Engine):
     """Workers of a Dask scheduler, one job at a time each. They may come and go while it is open."""
 
+    scattered = True
     retries = 1  # after the scheduler itself has given a job to three more workers
     blames = False  # a worker that is lost takes with it what it was to do next
 
@@ -72,7 +74,9 @@ class Cluster(Engine):
     def submit(self, job: Job) -> Future[Report]:
         if not self._answers:
             raise self._gone()
-        done: Future[Report] = self._executor.submit(perform, job, self._versions)
+        with warnings.catch_warnings():  # tiles of large networks are what is meant to be sent
+            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+            done: Future[Report] = self._executor.submit(perform, job, self._versions)
         return done
 
     def lost(self, problem: BaseException) -> bool:
