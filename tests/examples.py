@@ -169,7 +169,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "digits-rows": {"kind": "digits", "layout": "rows", "classes": [1, 7], "permutation": 0, "noise": 0.1},
     "recorded": {"kind": "recorded", "trials": 60, "steps": 9, "width": 2, "held_out": 20},
 }
-APART = {"dysts"}
+APART = {"dysts", "neurogym"}
 """Kinds of task that need a library which cannot be installed beside the others; their own tests bring a
 package with its interface."""
 RECORDINGS: dict[str, dict[str, Any]] = {

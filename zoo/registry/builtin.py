@@ -69,6 +69,7 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "modular-sines": Kind(
             "zoo.specs.tasks.regression:ModularSinesSpec", "zoo.tasks.regression:ModularSines"
         ),
+        "neurogym": Kind("zoo.specs.tasks.environments:NeuroGymSpec", "zoo.tasks.environments:NeuroGym"),
         "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
         "recorded": Kind("zoo.specs.tasks.recorded:RecordedSpec", "zoo.tasks.recorded:Recorded"),
         "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),
