@@ -33,15 +33,26 @@ class DaskCluster:
         self.address = json.loads(self.file.read_text())["address"].removeprefix("tcp://")
         self.engine = f"dask://{self.address}"
 
-    def worker(self, *options: str, mounts: Mapping[Path, str] | None = None) -> subprocess.Popen[bytes]:
+    def worker(
+        self,
+        *options: str,
+        mounts: Mapping[Path, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
         """One more: a nanny, and the worker that it starts again when it dies.
 
         ``mounts`` are folders that are disks of its own for this worker alone, with their size.
         """
-        options = ("--nthreads", "1", "--host", "127.0.0.1", *options)
-        return self._start("worker", *options, "--local-directory", str(self.folder), mounts=mounts or {})
+        options = ("--nthreads", "1", "--host", "127.0.0.1", "--local-directory", str(self.folder), *options)
+        return self._start("worker", *options, mounts=mounts or {}, environment=environment or {})
 
-    def _start(self, what: str, *options: str, mounts: Mapping[Path, str] = {}) -> subprocess.Popen[bytes]:
+    def _start(
+        self,
+        what: str,
+        *options: str,
+        mounts: Mapping[Path, str] = {},
+        environment: Mapping[str, str] = {},
+    ) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", f"distributed.cli.dask_{what}", "--scheduler-file", str(self.file)]
         if mounts:
             if sys.platform != "linux" or os.geteuid() or not shutil.which("unshare"):
@@ -53,7 +64,7 @@ class DaskCluster:
                 [*command, "--no-dashboard", *options],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": str(TESTS)},
+                env={**os.environ, "PYTHONPATH": str(TESTS), **environment},
             )
         self.processes.append(process)
         return process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import time
@@ -78,3 +79,21 @@ def alone(folder: str) -> int:
     count = inside.stat().st_size
     inside.write_text("")
     return count
+
+
+ROOM = 200 * 2**20
+"""Bytes of address space that a worker with little memory has beside what it has when it is idle."""
+
+
+def with_little_memory(driver: int) -> None:
+    """What such a worker does before its first job: it loads everything, and is given no more than that."""
+    import resource
+
+    from zoo.engine import local
+
+    local._prepare(driver)
+    for module in ("zoo.training.together", "zoo.checkpoints.network", "zoo.sweeps.exchange"):
+        importlib.import_module(module)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    most = used + ROOM
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -55,6 +55,12 @@ def sweep(
         str,
         typer.Option(help="here, local:4, dask://host:8786, slurm:workers=4,queue=short, or a YAML file."),
     ] = "here",
+    hub: Annotated[
+        str | None,
+        typer.Option(
+            help="Where those exchange runs that share no disk: https://host/lab, s3://…, a directory."
+        ),
+    ] = None,
     group: Annotated[int, typer.Option(min=1, help="Members that a worker gets at a time.")] = 1,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End at the first that fails.")] = False,
     publish: Annotated[
@@ -100,6 +106,7 @@ def sweep(
         seeds=seeds,
         search={key: value for key, value in asked.items() if value is not None},
         engine=engine,
+        hub=hub,
         group=group,
         fail_fast=fail_fast,
         progress=not as_json(),

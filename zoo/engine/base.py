@@ -20,6 +20,8 @@ class Engine(ABC):
     """How it was asked for, such as ``local:4``."""
     retries: int
     """How often a job is tried again whose worker was lost, beyond what the engine does by itself."""
+    scattered: bool = False
+    """Whether workers may be on several machines, with disks of their own."""
     blames: bool = True
     """Whether a job that is lost with its worker was the one that ran there."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import socket
@@ -43,12 +44,14 @@ class Failure:
     trace: str = ""
     memory: bool = False
     """Whether there was not enough memory, so that less at a time may do."""
+    disk: bool = False
+    """Whether there was no room on a disk of the worker."""
 
     @classmethod
     def of(cls, problem: BaseException) -> Self:
         trace = "".join(traceback.format_exception(problem))
         message = str(problem) or "no message"
-        return cls(type(problem).__name__, message, trace, lacks_memory(problem))
+        return cls(type(problem).__name__, message, trace, lacks_memory(problem), lacks_room(problem))
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,15 @@ def lacks_memory(problem: BaseException) -> bool:
         or type(problem).__name__ == "OutOfMemoryError"
         or "can't allocate memory" in str(problem)
     )
+
+
+def lacks_room(problem: BaseException | None) -> bool:
+    """Whether an error, or what caused it, says that a disk is full or a quota used up."""
+    while problem is not None:
+        if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return True
+        problem = problem.__cause__ or problem.__context__
+    return False
 
 
 @contextmanager

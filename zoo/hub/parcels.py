@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +26,7 @@ from zoo.hub.cache import CacheHub
 from zoo.hub.object_repository import ObjectRepository
 from zoo.hub.objects import ObjectHub
 from zoo.hub.reference import is_parcel
-from zoo.placing import is_plain
+from zoo.placing import DEVICE
 from zoo.specs.record import FileEntry
 
 INDEX, FORMAT = "index.json", "parcel/1"
@@ -34,6 +35,8 @@ MOST = 4 * 2**30
 MOST_FILES = 10_000
 WORKERS = 8
 """Files that are fetched at the same time, at most."""
+PART = re.compile("[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9_-])?")
+"""Folders and files in the path of a file."""
 TRIES = 20
 """How often a parcel is looked at anew that is replaced while it is read."""
 Fetch = Callable[[str, int | None], bytes | None]
@@ -162,7 +165,8 @@ def index(text: bytes) -> dict[str, FileEntry]:
         raise ValueError(f"it has no index ({type(problem).__name__}: {str(problem)[:200]})") from problem
     if form != FORMAT:
         raise ValueError(f"its index is {brief(form)}, and {FORMAT} is known here")
-    if any(not all(map(is_plain, path.split("/"))) for path in found):
+    parts = {part for path in found for part in path.split("/")}
+    if not all(PART.fullmatch(part) and not DEVICE.fullmatch(part) for part in parts):
         raise ValueError("it has files whose names lead elsewhere")
     if len(found) > MOST_FILES or sum(entry.size for entry in found.values()) > MOST:
         raise ValueError(f"it is larger than {MOST_FILES:,} files or {MOST:,} bytes")

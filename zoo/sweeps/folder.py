@@ -37,6 +37,8 @@ class FailedMember:
     message: str
     log: str
     """File with the output of its last attempt."""
+    worker: str = ""
+    """Host and process that made it."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from zoo.specs.base import canonical_json
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.population import SEED
 from zoo.sweeps.asking import ask
+from zoo.sweeps.claim import Claim
 from zoo.sweeps.driving import Driver
 from zoo.sweeps.folder import FailedMember, SweepFolder
 from zoo.sweeps.trials import Trial, adaptive, beyond, listed, measured, of_the_point, with_points
@@ -28,7 +29,14 @@ class SearchDriver(Driver):
     as the worst outcome, and not tried again. Another failure holds the search up until the next call.
     """
 
-    def __init__(self, folder: SweepFolder, experiment: ExperimentSpec, engine: Engine, group: int) -> None:
+    def __init__(
+        self,
+        folder: SweepFolder,
+        experiment: ExperimentSpec,
+        engine: Engine,
+        group: int,
+        claim: Claim | None = None,
+    ) -> None:
         search = adaptive(experiment)
         assert search is not None
         self.search = search
@@ -42,7 +50,7 @@ class SearchDriver(Driver):
         """Point, as text → digests of its members; none of one that the spec refuses."""
         self._before = folder.trials(search)
         self._failed_before = {row.digest: row for row in folder.failures() if of_the_point(row.kind)}
-        super().__init__(folder, with_points(experiment, ()), engine, group)
+        super().__init__(folder, with_points(experiment, ()), engine, group, claim)
         self._go_on()
 
     @property

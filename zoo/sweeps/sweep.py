@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 from zoo.engine.base import Engine
 from zoo.engine.opening import open_engine
 from zoo.errors import TrainingError
+from zoo.hub.lookup import open_hub
+from zoo.hub.parcels import named, parcels
 from zoo.specs.experiment import ExperimentSpec
 from zoo.sweeps.asking import optuna
+from zoo.sweeps.claim import Claim
 from zoo.sweeps.declaring import Grid, declared
 from zoo.sweeps.driving import Driver
 from zoo.sweeps.folder import SweepFolder
@@ -92,6 +95,7 @@ def sweep(
     seeds: int | None = None,
     search: Mapping[str, Any] | None = None,
     engine: str | Engine = "here",
+    hub: str | Path | None = None,
     group: int = 1,
     fail_fast: bool = False,
     progress: bool = True,
@@ -107,6 +111,9 @@ def sweep(
             ``{"kind": "random", "trials": 50, "space": {path: {"kind": "uniform", "low": 0, "high": 1}}}``.
         engine: Where members train: ``here``, ``local:4``, ``dask://host:8786``, ``slurm:workers=4``, a YAML
             file, or an engine that is open, which stays open.
+        hub: Where drivers and workers that share no disk exchange what they train: a server by ``zoo serve``
+            with an organisation, ``https://host/lab``, an object store, ``s3://bucket/folder``, or a
+            directory. What is finished there is not trained again, whoever has finished it.
         group: Members that a worker gets at a time.
         fail_fast: End at the first member that fails.
         progress: A live table on standard error, where that is a terminal.
@@ -117,7 +124,8 @@ def sweep(
     Raises:
         SpecError: The spec, the grid or a member of it is not valid.
         SweepLockedError: Another process is driving this sweep.
-        EngineError: The engine cannot be reached, or is gone.
+        EngineError: The engine cannot be reached, or is gone; or a worker cannot use the hub.
+        HubError: The hub cannot be read or written.
         MissingDependencyError: The engine needs a library that is not installed.
         TrainingError: The sweep's folder cannot be written.
     """
@@ -127,12 +135,17 @@ def sweep(
     folder = SweepFolder.of(experiment)
     if adaptive(experiment):
         optuna()  # that it is missing is known before anything is trained
+    meeting = None if hub is None else parcels(open_hub(hub))
     opened = open_engine(engine)
     with ExitStack() as stack:
         stack.enter_context(folder.driven(experiment))
+        claim = None
+        if meeting is not None:
+            name = named("sweep", experiment.digest())
+            claim = stack.enter_context(Claim(meeting, name, experiment, folder.path))
         if opened is not engine:
             stack.enter_context(opened)
-        driver = (SearchDriver if adaptive(experiment) else Driver)(folder, experiment, opened, group)
+        driver = (SearchDriver if adaptive(experiment) else Driver)(folder, experiment, opened, group, claim)
         with Live(driver, shown=progress):
             driver.run(fail_fast)
         if opened is not engine:

@@ -8,6 +8,7 @@ them, the others stand aside, and what is saved from then on lies in a folder of
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -19,7 +20,6 @@ from pathlib import Path
 from zoo.paths import home
 from zoo.placing import UNFINISHED, write_whole
 from zoo.specs.experiment import ExperimentSpec
-from zoo.tasks.base import derive_seed
 from zoo.training.run import STATE, Run
 
 FOLDER, MEMBERS, NOTE = "together", "members.json", "group.json"
@@ -93,7 +93,7 @@ def group_path(key: str) -> Path:
 
 def _key(runs: Sequence[Run]) -> str:
     names = "\n".join(sorted(run.experiment.digest() for run in runs))
-    return f"{derive_seed(names):016x}"
+    return hashlib.sha256(names.encode()).hexdigest()[:16]
 
 
 def _whole(folder: Path, runs: Sequence[Run]) -> list[Run] | None:
