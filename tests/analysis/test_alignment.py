@@ -221,7 +221,7 @@ def test_operators_of_different_sizes_are_refused(comparator, wrap, rnn) -> None
 
 def test_an_open_end_is_reported(comparator, wrap, rnn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procrustes, "TURNS", 0)
-    monkeypatch.setattr(procrustes, "PLAN", ((1, 1),))
+    monkeypatch.setattr("zoo.analysis.dynamics.searches.PLAN", ((1, 1),))
     metric = comparator("dsa", delays=3, rank=8, score="angular", starts=1)
     with pytest.warns(ConvergenceWarning, match="1 of 1 alignments"):
         metric.distance(wrap(rnn(0)), wrap(rnn(1)))
