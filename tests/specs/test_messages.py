@@ -35,7 +35,7 @@ comparisons:
   geometry: {kind: cka}
   shape: {kind: procrustes, trials: 10}
 """
-ANALYSES = "cka, delay-rank, dsa, fast-dsa, gramian, input-dsa, kernel-dsa, procrustes, rsa"
+ANALYSES = ", ".join(sorted(registry.BUILTIN["analyses"]))
 MODELS = ", ".join(sorted(registry.BUILTIN["models"]))
 TOP = "title, description, paper, tags, license, model, task, learner, train, record, population, claims"
 
