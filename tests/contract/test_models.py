@@ -82,10 +82,10 @@ def test_interventions_act_and_end(any_model: Model) -> None:
     part = any_model.exposed
     with any_model.intervene({part: lambda value, t: value}):
         torch.testing.assert_close(any_model(x).y, plain, rtol=1e-10, atol=1e-12)
-    with any_model.intervene({part: lambda value, t: torch.zeros_like(value) if t == 3 else value}):
+    with any_model.intervene({part: lambda value, t: torch.full_like(value, 0.5) if t == 3 else value}):
         cut = any_model(x)
     torch.testing.assert_close(cut.y[:, :3], plain[:, :3], rtol=1e-10, atol=1e-12)
-    assert (cut.states[part][:, 3] == 0).all()
+    assert (cut.states[part][:, 3] == 0.5).all()
     assert not torch.allclose(cut.y[:, 3:], plain[:, 3:])
     torch.testing.assert_close(any_model(x).y, plain)
     shifted = any_model(x + 1).y

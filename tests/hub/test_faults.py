@@ -24,7 +24,9 @@ from zoo.hub import fetch, open_hub
 from zoo.hub.cache import CacheHub
 from zoo.hub.caches import prune
 from zoo.hub.huggingface import TOKEN, HuggingFaceHub
+from zoo.hub.plain import FolderHub
 from zoo.hub.server.running import serving
+from zoo.placing import PREFIX
 
 Make = Callable[..., CheckpointFolder]
 Served = Any
@@ -117,7 +119,7 @@ def test_a_full_disk(
     with pytest.raises(ZooError, match="The disk is full: free some space"):
         zoo.pull(f"{served.url}/lab/large")
     assert open_hub("local").names() == []
-    assert not [path for path in small_disk.rglob("*") if "stage" in path.name]
+    assert not [path for path in small_disk.rglob("*") if PREFIX in path.name]
     monkeypatch.setenv("ZOO_HOME", str(small_disk.parent / "home"))
     assert [revision.name for revision in zoo.pull(f"{served.url}/lab/large")] == ["lab/large"]
 
@@ -140,8 +142,7 @@ def test_killed_at_any_moment(
     server = HuggingFaceHub(served.url, "lab")
     for folder in made[:4]:
         server.publish(folder)
-    registry = open_hub(tmp_path / "registry")
-    (tmp_path / "registry" / "x").mkdir(parents=True)
+    registry = FolderHub(tmp_path / "registry")
     arguments = {
         "pull": (served.url,),
         "push": (served.url, *(folder.path for folder in made)),

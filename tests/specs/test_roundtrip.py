@@ -33,6 +33,7 @@ from zoo.specs.loading import parse
 from zoo.specs.population import PopulationSpec
 from zoo.specs.search import RandomSearchSpec, TPESearchSpec
 from zoo.specs.study import PaperSpec, StudySpec
+from zoo.specs.tasks.environments import NeuroGymSpec
 from zoo.specs.writing import to_yaml
 
 TRICKY = [
@@ -171,16 +172,22 @@ SPECIAL: dict[tuple[type, str], st.SearchStrategy[Any]] = {
     (TPESearchSpec, "trials"): st.integers(1, 5),
     (EvaluationSpec, "splits"): st.lists(SPLITS, max_size=2).map(tuple),
     (LedgerSpec, "split"): SPLITS,
+    (NeuroGymSpec, "options"): st.dictionaries(
+        LINES, st.none() | st.booleans() | st.integers() | LINES, max_size=2
+    ),
 }
+
+
+def values_of(cls: type[base.Spec], name: str) -> st.SearchStrategy[Any]:
+    """Values of a field."""
+    field = cls.model_fields[name]
+    special = SPECIAL.get((cls, name))
+    return of(field.annotation, tuple(field.metadata)) if special is None else special
 
 
 def splits_of(cls: type[base.Spec]) -> st.SearchStrategy[Any]:
     """Shifts of a task that change its own fields."""
-    own = {
-        k: of(f.annotation, tuple(f.metadata))
-        for k, f in cls.model_fields.items()
-        if k not in ("kind", "splits")
-    }
+    own = {k: values_of(cls, k) for k in cls.model_fields if k not in ("kind", "splits")}
     changes = st.fixed_dictionaries({}, optional=own).map(base._plain)  # lists, as in a document
     return st.dictionaries(LINES.map(lambda s: s or "x"), changes, max_size=2)
 
@@ -197,17 +204,30 @@ def specs(cls: type[base.Spec]) -> st.SearchStrategy[Any]:
         if issubclass(cls, TaskSpec) and name == "splits":
             optional[name] = splits_of(cls)
         elif name != "spec":
-            special = SPECIAL.get((cls, name))
-            values = of(field.annotation, tuple(field.metadata)) if special is None else special
-            (required if field.is_required() else optional)[name] = values
+            (required if field.is_required() else optional)[name] = values_of(cls, name)
 
-    def build(values: dict[str, Any]) -> Any:
+    return (
+        st.fixed_dictionaries(required, optional=optional)
+        .map(lambda values: fitting(cls, values))
+        .filter(bool)
+    )
+
+
+def fitting(cls: type[base.Spec], values: dict[str, Any]) -> base.Spec | None:
+    """A spec of those values that go together: each is left out that does not fit those before it."""
+    try:
+        return cls(**values)
+    except ValidationError:
+        pass  # such as dt above tau
+    kept = {name: value for name, value in values.items() if cls.model_fields[name].is_required()}
+    spec = None
+    for change in [{}, *({name: value} for name, value in values.items() if name not in kept)]:
         try:
-            return cls(**values)
+            spec = cls(**kept, **change)
         except ValidationError:
-            return None  # fields that do not go together, such as dt above tau
-
-    return st.fixed_dictionaries(required, optional=optional).map(build).filter(lambda spec: spec is not None)
+            continue
+        kept |= change
+    return spec
 
 
 def roundtrips(spec: base.Spec) -> None:

@@ -14,10 +14,13 @@ Drawn = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)]
 Skippable = Annotated[tuple[NonNegative, ...], Field(strict=False, min_length=1)]
 """The same, where 0 leaves a period out."""
 
+MAX_STEPS = 1_000_000
+"""Of a period."""
+
 
 def steps_in(seconds: float, dt: float) -> int:
-    """Whole time steps in a duration."""
-    return int(seconds / dt + 1e-6)
+    """Whole time steps in a duration; at most ``MAX_STEPS`` and one."""
+    return int(min(seconds / dt + 1e-6, MAX_STEPS + 1.0))
 
 
 class TimedSpec(TaskSpec):
@@ -53,4 +56,6 @@ class TimedSpec(TaskSpec):
             seconds = getattr(self, period)
             if any(steps < 1 for steps, given in zip(self.durations(period), seconds, strict=True) if given):
                 raise located(f"{min(seconds)} s is shorter than a time step of {self.dt} s", period)
+            if max(self.durations(period)) > MAX_STEPS:
+                raise located(f"{max(seconds)} s is more than {MAX_STEPS:,} steps of {self.dt} s", period)
         return self
