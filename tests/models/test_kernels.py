@@ -19,7 +19,7 @@ def weights(leaky: bool) -> RateWeights:
 
 
 def by_steps(of: RateWeights, x: Tensor, relu: bool, noise: Tensor | None) -> dict[str, Tensor]:
-    phi, alpha = torch.relu if relu else torch.tanh, torch.ones(NETWORKS).double()
+    phi, alpha = torch.relu if relu else torch.tanh, x.new_ones(NETWORKS)
     share = (alpha if of.alpha is None else of.alpha)[:, None, None]
     h, found = x.new_zeros(NETWORKS, BATCH, HIDDEN), []
     for t in range(TIME):
@@ -75,6 +75,8 @@ def test_single_precision_is_as_good_as_torchs() -> None:
         *(value.detach().float() for value in vars(of).values() if isinstance(value, Tensor))
     )
     x = torch.randn(NETWORKS, BATCH, TIME, INPUTS)
-    expected = by_steps(of, x.double(), False, None)["rates"]
-    found = rate_networks(single, x, False, states="rates")[1]
-    assert (found - expected).abs().max() < 1e-5
+    exact = by_steps(of, x.double(), False, None)["rates"]
+    ours = rate_networks(single, x, False, states="rates")[1]
+    theirs = by_steps(single, x, False, None)["rates"]
+    assert ours is not None
+    assert (ours - exact).square().mean() < 2 * (theirs - exact).square().mean()

@@ -17,6 +17,7 @@ from zoo.registry import implementation
 from zoo.specs.experiment import ExperimentSpec
 from zoo.training import together
 from zoo.training.run import Run
+from zoo.training.stacked import Together
 from zoo.training.together import fit_all, groups
 
 MODELS = [
@@ -193,15 +194,15 @@ def test_a_killed_group_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch:
     straight = [Run.of(member, tmp_path / f"straight-{k}") for k, member in enumerate(members)]
     fit_all(straight, progress=False)
     broken = [Run.of(member, tmp_path / f"broken-{k}") for k, member in enumerate(members)]
-    original = together.Together.on_train_batch_start
+    original = Together.on_train_batch_start
 
-    def dies(self: together.Together, *arguments: Any) -> None:
+    def dies(self: Together, *arguments: Any) -> None:
         if self.batches_seen == 50:
             raise KilledError
         original(self, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(together.Together, "on_train_batch_start", dies)
+        patched.setattr(Together, "on_train_batch_start", dies)
         with pytest.raises(KilledError):
             fit_all(broken, progress=False)
     fit_all(broken, progress=False)
@@ -211,6 +212,35 @@ def test_a_killed_group_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch:
         for step in a["kept"]:
             theirs, ours = load_file(one.snapshot(step)), load_file(other.snapshot(step))
             assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
+
+
+def test_members_that_have_ended_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = population("64-true", 150, {"learner.optimizer.lr": [3e-3, 3e-2]}, model="rate-leaky")
+    stop = {"metric": "train/loss", "at_most": 0.9}
+    members = [member.updated(train=member.train.updated(stop=stop, save_every=20)) for member in members]
+    alone = [Run.of(member, tmp_path / f"alone-{k}") for k, member in enumerate(members)]
+    joined = [Run.of(member, tmp_path / f"joined-{k}") for k, member in enumerate(members)]
+    for run in alone:
+        run.fit(progress=False)
+    original, sizes = Together.on_train_batch_start, []
+
+    def dies(self: Together, *arguments: Any) -> None:
+        original(self, *arguments)
+        sizes.append(len(self.members))
+        assert all(len(weight) == sizes[-1] for weight in self.stack.weights)
+        if sizes[-1] == 2 and len(sizes) > 1:
+            raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Together, "on_train_batch_start", dies)
+        with pytest.raises(KilledError):
+            fit_all(joined, progress=False)
+    assert (sizes[0], sizes[-1]) == (4, 2)
+    first = sorted(range(4), key=lambda k: alone[k].result["steps"])[:2]
+    assert [k for k, run in enumerate(joined) if run.finished] == sorted(first)
+    fit_all(joined, progress=False)
+    for one, other in zip(alone, joined, strict=True):
+        assert_same(one, other)
 
 
 def test_what_cannot_be_grouped_trains_by_itself(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -142,11 +142,18 @@ def measure_members(folder: CheckpointFolder, device: str = "cpu") -> dict[str, 
 def evaluate(network: Network) -> dict[str, float | None]:
     """Means over the splits that its experiment is measured on: ``split/name`` → value, none where it is
     no finite number."""
-    evaluation = network.experiment.record.evaluation
+    return evaluated(network.experiment, network.measure)
+
+
+def evaluated(
+    experiment: ExperimentSpec, measure: Callable[[str, int], Mapping[str, Tensor]]
+) -> dict[str, float | None]:
+    """The same of whatever measures: split and trials → name → ``[example]``."""
+    evaluation = experiment.record.evaluation
     means = {
         f"{split}/{name}": values.mean().item()
         for split in evaluation.splits
-        for name, values in network.measure(split, evaluation.trials).items()
+        for name, values in measure(split, evaluation.trials).items()
     }
     return {name: value if math.isfinite(value) else None for name, value in means.items()}
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from zoo.learners.base import Learner
-from zoo.learners.losses import SquaredErrors
+from zoo.learners.losses import LOSSES
 from zoo.models.dynamics import Output
 from zoo.specs.learners.backprop import AdamSpec, AdamWSpec, BackpropSpec, ScheduleSpec, SGDSpec
 from zoo.tasks.base import Batch, Task
@@ -48,8 +48,9 @@ class Backprop(Learner):
 
     def losses(self, specs: Sequence[BackpropSpec], output: Output, batch: Batch) -> Tensor:
         task = self.network.task
-        if (self.spec.loss or task.spec.loss) == "mse" and type(task).losses is Task.losses:
-            losses: Tensor = SquaredErrors.apply(output.y, batch.y, batch.mask)
+        if type(task).losses is Task.losses:
+            kind = self.spec.loss or task.spec.loss
+            losses: Tensor = LOSSES[kind].apply(output.y, batch.y, batch.mask)
         else:
 
             def mean(y: Tensor, x: Tensor, target: Tensor, mask: Tensor) -> Tensor:

@@ -1,4 +1,9 @@
-"""Losses of several networks at once."""
+"""Losses of several networks at once, as ``Task.losses`` has them.
+
+Outputs and targets are ``[member, example, time, output]``, the mask is ``[member, example, time]``. Of each
+example there is the mean over its steps that count, and the loss ``[member]`` is the mean of those. First
+derivatives, with respect to the outputs, whose layout in memory the gradient has.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +15,12 @@ from torch.autograd.function import once_differentiable
 
 
 class SquaredErrors(torch.autograd.Function):
-    """Mean squared errors ``[member]`` over what counts, for outputs and targets ``[member, example, time,
-    output]`` and a mask ``[member, example, time]``: of each example the mean over its steps that count, as
-    ``Task.losses`` has it, and the mean of those. First derivatives with respect to the outputs."""
+    """Mean squared errors."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        weights = mask / (mask.sum(2, keepdim=True) * (mask.shape[1] * y.shape[3]))
-        error = y - target  # in the layout of y in memory, as the gradient should be
-        weighed = error * weights[..., None]
+        error = y - target
+        weighed = error * (_weights(mask) / y.shape[3])
         ctx.save_for_backward(weighed)
         return (weighed * error).sum((1, 2, 3))
 
@@ -27,3 +29,28 @@ class SquaredErrors(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (weighed,) = ctx.saved_tensors
         return weighed * (2 * grad)[:, None, None, None], None, None
+
+
+class CrossEntropies(torch.autograd.Function):
+    """Cross-entropies; the outputs are logits, the targets probabilities."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        logarithms, weighed = y.log_softmax(3), target * _weights(mask)
+        ctx.save_for_backward(logarithms, weighed)
+        return -(logarithms * weighed).sum((1, 2, 3))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        logarithms, weighed = ctx.saved_tensors
+        slope = logarithms.exp() * weighed.sum(3, keepdim=True) - weighed
+        return slope * grad[:, None, None, None], None, None
+
+
+LOSSES: dict[str, Any] = {"mse": SquaredErrors, "cross-entropy": CrossEntropies}
+
+
+def _weights(mask: Tensor) -> Tensor:
+    """What each step counts, ``[member, example, time, 1]``."""
+    return (mask / (mask.sum(2, keepdim=True) * mask.shape[1]))[..., None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -48,3 +49,29 @@ class MLP(Layered):
             x = layer(x)
             x = at(site, phi(self.norms[k](x) if self.spec.norm == "layer" else x))
         return self.output(x)
+
+    @classmethod
+    def many(
+        cls,
+        specs: Sequence[MLPSpec],
+        weights: Mapping[str, Tensor],
+        x: Tensor,
+        noise: Tensor | None = None,
+        states: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        spec, members = specs[0], len(specs)
+        shape = x.shape[-3:-1]
+        h = x.reshape(-1, shape.numel(), x.shape[-1]).expand(members, -1, -1)
+
+        def layer(name: str, h: Tensor) -> Tensor:
+            weight = weights[f"{name}.weight"].mT
+            return torch.baddbmm(weights[f"{name}.bias"][:, None], h, weight) if spec.bias else h @ weight
+
+        for k, width in enumerate(spec.hidden):
+            h = layer(f"layers.{k}", h)
+            if spec.norm == "layer":
+                gain, bias = (weights[f"norms.{k}.{name}"][:, None] for name in ("weight", "bias"))
+                h = F.layer_norm(h, (width,)) * gain + bias
+            h = PHI[spec.nonlinearity](h)
+        y = layer("output", h)
+        return y.unflatten(1, shape), h.unflatten(1, shape) if states else None

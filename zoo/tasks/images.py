@@ -6,7 +6,6 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from zoo.extras import need
 from zoo.specs.tasks.images import DigitsSpec
@@ -34,7 +33,7 @@ class Digits(Task):
         else:
             chosen = torch.randperm(len(numbers), generator=generator, device=device)[:examples].sort().values
         number = numbers[chosen]
-        seen = pixels[number]
+        seen = pixels.index_select(0, number)
         if spec.noise:
             seen = seen + spec.noise * torch.randn(seen.shape, generator=generator, device=device)
         if spec.permutation is not None:
@@ -45,7 +44,7 @@ class Digits(Task):
             seeded = torch.Generator().manual_seed(spec.random_labels)
             labels = torch.randint(10, digits.shape, generator=seeded).to(device)
         x = seen.unflatten(1, (spec.steps, spec.inputs))
-        y = F.one_hot(labels[number], 10).to(x.dtype)[:, None].expand(-1, spec.steps, -1)
+        y = torch.eye(10, device=device)[labels[number], None].expand(-1, spec.steps, -1)
         mask = torch.zeros(len(x), spec.steps, device=device)
         mask[:, -1] = 1
         return Batch(x, y, mask, number, {"number": number, "digit": digits[number]})

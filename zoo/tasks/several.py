@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,8 +58,8 @@ def _drawn(
     if len(seeds) == 1:
         batch = task.draw(spec, examples, torch.Generator(device).manual_seed(seeds[0]))
     else:
-        with Streams(seeds, device) as streams:
-            batch = task.draw(spec, examples * len(seeds), streams)
+        streams: Any = Streams(seeds, device)
+        batch = task.draw(spec, examples * len(seeds), streams)
     return {name: getattr(batch, name).unflatten(0, (len(seeds), -1)) for name in ("x", "y", "mask")}
 
 

@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 
-class Streams(TorchFunctionMode):
-    """While it is entered, it goes where a generator goes in ``torch.rand``, ``randn`` and ``randint``.
+class Streams:
+    """Goes where a generator goes in ``torch.rand``, ``randn`` and ``randint``.
 
     Of what is drawn, the first part of the leading axis comes from the first seed, the next from the next
     and so on: the numbers that each seed gives for its part by itself.
     """
 
     def __init__(self, seeds: Sequence[int], device: torch.device | str) -> None:
-        super().__init__()
         self.device = torch.device(device)
         self.generators = [torch.Generator(self.device).manual_seed(seed) for seed in seeds]
 
+    @classmethod
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         options = dict(kwargs or {})
-        if options.get("generator") is not self:
-            return func(*args, **options)
-        del options["generator"]
+        streams = options.pop("generator", None)
         if func is torch.rand:
-            return self._filled(_size(args), options, lambda part, g: part.uniform_(generator=g))
+            return streams._filled(_size(args), options, lambda part, g: part.uniform_(generator=g))
         if func is torch.randn:
-            return self._filled(_size(args), options, lambda part, g: part.normal_(generator=g))
+            return streams._filled(_size(args), options, lambda part, g: part.normal_(generator=g))
         if func is torch.randint:
             *bounds, size = args
             low, high = bounds if len(bounds) == 2 else (0, *bounds)
             options.setdefault("dtype", torch.int64)
-            return self._filled(size, options, lambda part, g: part.random_(low, high, generator=g))
+            return streams._filled(size, options, lambda part, g: part.random_(low, high, generator=g))
         raise TypeError(f"{func} cannot draw for several seeds at once; the task should say so")
 
-    def _filled(self, size: Sequence[int], options: dict[str, Any], fill: Any) -> Tensor:
+    def _filled(
+        self, size: Sequence[int], options: dict[str, Any], fill: Callable[[Tensor, torch.Generator], Tensor]
+    ) -> Tensor:
         each, rest = divmod(size[0], len(self.generators))
         if rest:
             raise TypeError(f"{size[0]} rows cannot be drawn for {len(self.generators)} seeds")

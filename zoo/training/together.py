@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from zoo import registry
+from zoo.checkpoints.network import evaluated
 from zoo.errors import DivergedError
 from zoo.placing import UNFINISHED, write_whole
 from zoo.specs.base import canonical_json
@@ -191,8 +192,10 @@ def _fit_locked(runs: Sequence[Run], progress: bool) -> None:
     def close(member: int) -> None:
         run, log = begun.runs[member], logs[member]
         if log.ended is not None and not log.aside:
-            seconds = recorder.seconds / len(runs)
-            result = outcome(log, log.ended, _evaluate(run, log.ended), seconds, facts())
+            # else its weights in the group went on, or are there no more
+            now = member in group.members and log.ended == group.batches_seen
+            metrics = evaluated(log.experiment, log.subject.measure) if now else run.evaluated(log.ended)
+            result = outcome(log, log.ended, metrics, recorder.seconds / len(runs), facts())
             write_whole(run.folder / RESULT, json.dumps(result).encode())
 
     group.over, group.let_go = (lambda member: logs[member].over), close
@@ -222,16 +225,3 @@ class GroupDivergedError(DivergedError):
             for run, problem in failed[:5]
         )
         self.args = (f"{len(failed)} members diverged; the others have ended, and are kept.\n{listed}",)
-
-
-def _evaluate(run: Run, step: int) -> dict[str, float | None]:
-    """What the network measures that a run ended with."""
-    from safetensors.torch import load_file
-
-    from zoo.checkpoints.network import empty, evaluate, fill
-    from zoo.training.recorder import LEDGER
-
-    network = empty(run.experiment)
-    tensors = load_file(run.snapshot(step))
-    fill(network, {n: t for n, t in tensors.items() if not n.startswith(LEDGER)}, str(run.folder))
-    return evaluate(network)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -157,7 +158,7 @@ class ChaosSpec(ForecastSpec):
                 raise located(f"{self.system} has no parameter {name!r}; {have}", "parameters", name)
         if self.observed is not None and max(self.observed) >= self.dimension:
             raise located(f"{self.system} has the variables 0 … {self.dimension - 1}", "observed")
-        if self.system == "mackey-glass" and (abs(self.lag - round(self.lag)) > 1e-6 or self.lag < 1):
+        if self.system == "mackey-glass" and not (self.lag >= 1 and abs(math.remainder(self.lag, 1)) <= 1e-6):
             raise located(
                 f"tau is {self.lag:g} steps of the integration, which has to be a whole number", "substeps"
             )
