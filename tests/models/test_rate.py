@@ -77,6 +77,17 @@ def test_a_fixed_point_of_rank_one_by_mean_field_theory() -> None:
     assert reached == pytest.approx(kappa, rel=0.05)
 
 
+def test_a_linear_network_is_its_convolution() -> None:
+    """h_t = Σ_k W^k (W_in u_{t-k} + b)."""
+    spec = experiment(train={"precision": "64-true"})
+    model = build(spec.updated(model={"kind": "linear", "hidden": 6})).model.eval()
+    x = torch.randn(3, 8, model.inputs, dtype=torch.float64)
+    drive = x @ model.weight_in.T + model.bias
+    powers = [torch.linalg.matrix_power(model.weight, k).T for k in range(8)]
+    expected = [sum(drive[:, t - k] @ powers[k] for k in range(t + 1)) for t in range(8)]
+    torch.testing.assert_close(model(x).states["h"], torch.stack(expected, 1))
+
+
 def test_noise_takes_the_fast_pass_and_gives_what_steps_give() -> None:
     for fields in ({"kind": "lowrank", "rank": 2}, {"kind": "rate"}):
         spec = experiment(train={"precision": "64-true"})

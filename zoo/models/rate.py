@@ -1,4 +1,4 @@
-"""Rate networks of low rank."""
+"""Rate networks of low rank, and linear ones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.models.cells import Readable, scan
+from zoo.models.cells import Cell, Readable, scan
 from zoo.models.init import fill
-from zoo.models.local import Potential
-from zoo.specs.models.rate import LowRankSpec
+from zoo.models.local import Activity, Potential
+from zoo.specs.models.rate import LinearSpec, LowRankSpec
 
 PHI = {"tanh": torch.tanh, "relu": torch.relu}
+
+
+class Linear(Cell):
+    """h' = W h + W_in u + b; noise is added to h'."""
+
+    spec: LinearSpec
+
+    def advance(self, h: Tensor, drive: Tensor, weight: Tensor) -> Tensor:
+        return torch.addmm(drive, h, weight.t())
+
+    def local(self) -> Activity:
+        return Activity(1.0, "linear")
 
 
 class LowRank(Readable):

@@ -44,6 +44,12 @@ class RateSpec(LeakySpec):
     kind: Literal["rate"] = "rate"
 
 
+class LinearSpec(RecurrentSpec):
+    """Linear network: h' = W h + W_in u + b, read out linearly."""
+
+    kind: Literal["linear"] = "linear"
+
+
 class LowRankSpec(LeakySpec):
     """Rate network of low rank (Mastrogiuseppe & Ostojic 2018; trained as by Dubreuil, Valente et al. 2022).
 

@@ -1,0 +1,48 @@
+"""Cells in continuous time: liquid time constants."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from zoo.specs.base import Positive, located
+from zoo.specs.models.base import RecurrentSpec
+
+Substeps = Annotated[int, Field(ge=1, le=10_000)]
+
+
+class LTCSpec(RecurrentSpec):
+    """Liquid time-constant network (Hasani et al. 2021, eq. 1 and algorithm 1; synapses as by Lechner et al.
+    2020).
+
+    c v' = g (V - v) + Σ w_ij σ(s_ij (v_j - m_ij)) (E_ij - v), and likewise from the inputs; w, c and g are
+    softplus of what is trained. By semi-implicit Euler steps, fused: the sums are the conductances.
+    """
+
+    signed: ClassVar[bool] = True
+
+    kind: Literal["ltc"] = "ltc"
+    unfolds: Substeps = 6
+    """Solver steps in one step."""
+    dt: Positive = 1.0
+    """Duration of a step."""
+    gating: Literal["synapse", "neuron"] = "synapse"
+    """Whether s and m are of each synapse, or of the neuron that it comes from, which makes the sums over
+    neurons matrix products."""
+
+    @model_validator(mode="after")
+    def _begins_as_conductances(self) -> Self:
+        begin = self.init
+        for name, there in (
+            ("distribution", begin.distribution != "uniform"),
+            ("spectral_radius", begin.spectral_radius is not None),
+            ("rank", begin.rank is not None),
+        ):
+            if there:
+                raise located(
+                    "conductances are positive numbers that begin uniformly distributed: gain and "
+                    "output_scale are what there is to choose",
+                    *("init", name),
+                )
+        return self
