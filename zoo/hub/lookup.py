@@ -271,7 +271,7 @@ def _directory(path: Path) -> CacheHub | FolderHub:
 def _is_plain(root: Path) -> bool:
     """Whether a directory holds plain checkpoint folders, and no repositories; both forms may be large."""
     plain = False
-    with suppress(OSError, ValueError), os.scandir(root) as entries:  # ValueError: a name that no path can have
+    with suppress(OSError, ValueError), os.scandir(root) as entries:  # or a name that no path can have
         for entry in entries:
             if entry.name.startswith(PREFIX):
                 return False
