@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import SpecError
-from zoo.models.continuous import LTC, unsoftplus
-from zoo.specs.models.continuous import LTCSpec
+from zoo.models.continuous import LTC, NeuralODE, unsoftplus
+from zoo.specs.models.continuous import LTCSpec, NeuralODESpec
+from zoo.specs.models.init import InitSpec
 from zoo.specs.problems import validate
 
 VARIANTS: list[dict[str, Any]] = [
@@ -141,3 +143,28 @@ def test_impossible_specs_are_refused(fields: dict[str, Any], message: str) -> N
     with pytest.raises(SpecError) as caught:
         validate(LTCSpec, fields)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("midpoint", 2), ("rk4", 4)])
+def test_solvers_converge_at_their_order(solver: str, order: int) -> None:
+    """To what a step of a hundredth of the size gives."""
+    torch.manual_seed(0)
+    made = NeuralODE(NeuralODESpec(hidden=5, width=9, init=InitSpec(gain=4.0)), 2, 1).double()
+    h, u = torch.randn(4, 5, dtype=torch.float64), torch.randn(4, 2, dtype=torch.float64)
+
+    def after(unfolds: int, method: str) -> Tensor:
+        made.spec = made.spec.updated(solver=method, unfolds=unfolds)
+        return made.step(h, u)
+
+    exact = after(2000, "rk4")
+    errors = [(after(unfolds, solver) - exact).abs().max().item() for unfolds in (16, 32)]
+    assert 2 ** (order - 0.35) < errors[0] / errors[1] < 2 ** (order + 0.35)
+
+
+def test_without_weights_the_state_decays() -> None:
+    made = NeuralODE(NeuralODESpec(hidden=3, tau=0.5, dt=0.2, unfolds=8), 1, 1).double()
+    with torch.no_grad():
+        for value in made.parameters():
+            value.zero_()
+    h = torch.randn(2, 3, dtype=torch.float64)
+    torch.testing.assert_close(made.step(h, h[:, :1]), h * math.exp(-0.4), rtol=1e-6, atol=0)

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.models.cells import Readable
+from zoo.models.init import fill
 from zoo.models.liquid_scan import LiquidScan
-from zoo.specs.models.continuous import LTCSpec
+from zoo.specs.models.continuous import LTCSpec, NeuralODESpec
 
 STEEP, MIDDLE, STRONG = (3.0, 8.0), (0.3, 0.8), (0.001, 1.0)
 """Ranges that s, m and w begin in: those of the authors' code, as are the next ones."""
@@ -125,6 +126,76 @@ class LTC(Readable):
         pull = torch.einsum("...ji,ji->...j", opened, weight * self.input.reversal)
         total = torch.einsum("...ji,ji->...j", opened, weight)
         return pull + leak * self.rest, total + leak + capacity, capacity
+
+
+class NeuralODE(Readable):
+    """State of a differential equation of two layers; noise is added to the state after each step."""
+
+    vectorises = True
+    spec: NeuralODESpec
+
+    def __init__(self, spec: NeuralODESpec, inputs: int, outputs: int) -> None:
+        super().__init__(spec, inputs, outputs)
+        self.weight_in = nn.Parameter(torch.empty(spec.width, inputs))
+        self.inner = nn.Parameter(torch.empty(spec.width, spec.hidden))
+        """W₁."""
+        self.bias = nn.Parameter(torch.empty(spec.width))
+        """b₁."""
+        self.outer = nn.Parameter(torch.empty(spec.hidden, spec.width))
+        """W₂."""
+        self.shift = nn.Parameter(torch.empty(spec.hidden))
+        """b₂."""
+        self.output = nn.Linear(spec.hidden, outputs)
+        self.constraint = None
+        if not self.inner.is_meta:
+            self._begin()
+        self.fix(
+            input=[(self, "weight_in")],
+            recurrent=[(self, "inner"), (self, "outer")],
+            bias=[(self, "bias"), (self, "shift")],
+        )
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        init, narrow, wide = self.spec.init, self.spec.hidden**-0.5, self.spec.width**-0.5
+        for value in (self.weight_in, self.bias, self.output.weight, self.output.bias):
+            value.uniform_(-narrow, narrow)
+        self.shift.uniform_(-wide, wide)
+        fill(self.inner, init, narrow)
+        fill(self.outer, init, wide)
+        self.output.weight.mul_(init.output_scale)
+
+    def field(self, h: Tensor, drive: Tensor) -> Tensor:
+        """dh/dt ``[batch, hidden]`` where the input gives the layer ``drive`` ``[batch, width]``."""
+        slope = torch.addmm(self.shift, torch.tanh(torch.addmm(drive, h, self.inner.t())), self.outer.t())
+        return slope if self.spec.tau is None else slope - h / self.spec.tau
+
+    def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
+        h = self._flow(h, F.linear(u, self.weight_in, self.bias))
+        return h if noise is None else h + noise
+
+    def unroll(self, x: Tensor) -> Tensor:
+        h, found = self.initial_state(x.shape[0]), []
+        for drive in F.linear(x, self.weight_in, self.bias).unbind(1):
+            h = self._flow(h, drive)
+            found.append(h)
+        return torch.stack(found, 1)
+
+    def _flow(self, h: Tensor, drive: Tensor) -> Tensor:
+        size = self.spec.dt / self.spec.unfolds
+        for _ in range(self.spec.unfolds):
+            first = self.field(h, drive)
+            if self.spec.solver == "euler":
+                h = h + size * first
+                continue
+            second = self.field(h + size / 2 * first, drive)
+            if self.spec.solver == "midpoint":
+                h = h + size * second
+                continue
+            third = self.field(h + size / 2 * second, drive)
+            fourth = self.field(h + size * third, drive)
+            h = h + size / 6 * (first + 2 * (second + third) + fourth)
+        return h
 
 
 def unsoftplus(value: Tensor) -> Tensor:

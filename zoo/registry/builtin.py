@@ -26,6 +26,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "linear": Kind("zoo.specs.models.rate:LinearSpec", "zoo.models.rate:Linear"),
         "echo-state": Kind("zoo.specs.models.reservoir:EchoStateSpec", "zoo.models.reservoir:EchoState"),
         "ltc": Kind("zoo.specs.models.continuous:LTCSpec", "zoo.models.continuous:LTC"),
+        "neural-ode": Kind("zoo.specs.models.continuous:NeuralODESpec", "zoo.models.continuous:NeuralODE"),
+        "contracting": Kind(
+            "zoo.specs.models.contracting:ContractingSpec", "zoo.models.contracting:Contracting"
+        ),
         "mlp": Kind("zoo.specs.models.feedforward:MLPSpec", "zoo.models.feedforward:MLP"),
         "lorenz": Kind("zoo.specs.models.systems:LorenzSpec", "zoo.models.systems:Lorenz"),
         "lorenz-96": Kind("zoo.specs.models.systems:Lorenz96Spec", "zoo.models.systems:Lorenz96"),

@@ -48,3 +48,11 @@ class RecurrentSpec(ModelSpec):
                 raise located(f"the model has no {what} weights that are added", "constraints", "fixed")
         self.constraints.check(self.hidden, self.init, self.parts)
         return self
+
+
+def refuse_structure(spec: RecurrentSpec, why: str) -> None:
+    """Raises for constraints on single connections between units, where the model has none."""
+    constraints, default = spec.constraints, ConstraintsSpec()
+    for name in type(constraints).model_fields:
+        if name != "fixed" and getattr(constraints, name) != getattr(default, name):
+            raise located(f"{why}, not one of connections between units: leave it out", "constraints", name)

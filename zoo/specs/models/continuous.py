@@ -1,4 +1,4 @@
-"""Cells in continuous time: liquid time constants."""
+"""Cells in continuous time: liquid time constants, neural differential equations."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from zoo.specs.base import Positive, located
-from zoo.specs.models.base import RecurrentSpec
+from zoo.specs.base import Count, Positive, located
+from zoo.specs.models.base import RecurrentSpec, refuse_structure
 
 Substeps = Annotated[int, Field(ge=1, le=10_000)]
 
@@ -43,6 +43,42 @@ class LTCSpec(RecurrentSpec):
                 raise located(
                     "conductances are positive numbers that begin uniformly distributed: gain and "
                     "output_scale are what there is to choose",
+                    *("init", name),
+                )
+        return self
+
+
+class NeuralODESpec(RecurrentSpec):
+    """Recurrent network whose state follows an ordinary differential equation between samples (Chen et al.
+    2018; ODE-RNN of Rubanova et al. 2019 with the input inside the equation).
+
+    dh/dt = -h/τ + W₂ tanh(W₁ h + V u + b₁) + b₂ for a time ``dt`` with u held, in steps of a fixed size.
+    """
+
+    kind: Literal["neural-ode"] = "neural-ode"
+    width: Count = 64
+    """Units in the layer of the vector field."""
+    tau: Positive | None = 1.0
+    """Time constant of the leak; none for no leak."""
+    dt: Positive = 1.0
+    """Duration of a step."""
+    solver: Literal["euler", "midpoint", "rk4"] = "rk4"
+    """Explicit methods of order 1, 2 and 4."""
+    unfolds: Substeps = 1
+    """Solver steps in one step."""
+
+    @model_validator(mode="after")
+    def _a_field_of_two_layers(self) -> Self:
+        refuse_structure(self, "the vector field has two layers")
+        begin = self.init
+        for name, there in (
+            ("distribution", begin.distribution in ("orthogonal", "identity")),
+            ("spectral_radius", begin.spectral_radius is not None),
+        ):
+            if there:
+                raise located(
+                    f"W₁ is {self.width} by {self.hidden} and no map of the state to itself: choose uniform "
+                    "or normal weights, and a gain",
                     *("init", name),
                 )
         return self
