@@ -152,6 +152,8 @@ class ExperimentSpec(Spec):
         if self.learner.learns and not self.model.learnable:
             message = f"should be none, and train.steps 0: the model {self.model.kind!r} has nothing to learn"
             raise located(message, "learner", "kind")
+        self.model.check(self)
+        self.learner.check(self)
         if self.population is not None and self.train.seed + self.population.members > 2**63:
             raise located("leaves no room for the seeds of all members below 2**63", "train", "seed")
         if self.population is not None and self.population.paths:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import ValidationError, model_validator
 
 from zoo.errors import SpecError
 from zoo.registry import suggest
 from zoo.specs.base import KindSpec, located, nested
+
+if TYPE_CHECKING:
+    from zoo.specs.experiment import ExperimentSpec
 
 
 class ModelSpec(KindSpec):
@@ -17,6 +20,12 @@ class ModelSpec(KindSpec):
     family: ClassVar[str] = "models"
     learnable: ClassVar[bool] = True
     """Whether it has parameters that a learner could change."""
+
+    def check(self, experiment: ExperimentSpec) -> None:
+        """Refuses, before anything is built, a task or a learner that the model cannot serve.
+
+        Raises what :func:`zoo.specs.base.located` gives, at a path in the experiment.
+        """
 
 
 class LearnerSpec(KindSpec):
@@ -28,6 +37,12 @@ class LearnerSpec(KindSpec):
 
     loss: Literal["mse", "cross-entropy"] | None = None
     """What is minimised and measured. Without one, the loss that the task declares."""
+
+    def check(self, experiment: ExperimentSpec) -> None:
+        """Refuses, before anything is built, a model, a task or a training that the rule cannot serve.
+
+        Raises what :func:`zoo.specs.base.located` gives, at a path in the experiment.
+        """
 
 
 class AnalysisSpec(KindSpec):
