@@ -271,3 +271,11 @@ def test_filters_of_list() -> None:
     assert all("sine" in row["tags"] for row in answer("list", "--tag", "sine"))
     assert answer("list", "no-such-*") == []
     assert "zoo list" in zoo("list", "no-such-*").stderr
+
+
+def test_the_package_is_the_command() -> None:
+    """``python -m zoo`` does what ``zoo`` does."""
+    asked = [sys.executable, "-m", "zoo", "show", "nothing-of-that-name"]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2
+    assert "nothing-of-that-name" in answer.stderr

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "zoo"
 
 VERBS = "__init__"
 FLOORS = (  # from the roof to the cellar; rooms on one floor do not import each other
+    ("__main__",),
     ("cli",),
     (VERBS,),
     ("importing", "studies", "sweeps"),
