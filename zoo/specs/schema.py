@@ -95,7 +95,7 @@ class _Generator(GenerateJsonSchema):
         for name, text in descriptions(schema["cls"]).items():
             properties[name]["description"] = text
         if "const" in properties.get("kind", {}):
-            result["required"] = ["kind", *result.get("required", [])]
+            result["required"] = list(dict.fromkeys(["kind", *result.get("required", [])]))
         return result
 
 
