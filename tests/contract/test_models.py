@@ -124,5 +124,6 @@ def test_same_seed_same_weights(name: str) -> None:
     other = build(experiment(name, train={"seed": 1})).model.state_dict()
     for key, value in first.items():
         assert torch.equal(value, again[key])
-        drawn = value.unique().numel() > 1  # and not, say, the ones that a normalisation begins with
+        drawn = value.unique().numel() > 1  # and not, say, the ones that a normalisation begins with,
+        drawn &= not key.endswith("frequency")  # or the frequencies of S4D, which are fixed
         assert not drawn or not torch.equal(value, other[key])

@@ -58,6 +58,10 @@ class Dynamics(Model):
         """The same with noise ``[batch, time, units]``."""
         return None
 
+    def unroll_whole(self, x: Tensor) -> Tensor | None:
+        """The whole state at all steps, ``[batch, time, units]``, where there is a fast way to it as well."""
+        return None
+
     # What follows from it -------------------------------------------------------------------
 
     @property
@@ -105,19 +109,24 @@ class Dynamics(Model):
         """Outputs and states for input sequences ``x`` ``[batch, time, inputs]`` from the initial state.
 
         Takes the fast pass unless noise, an intervention or a part of the state beyond the first asks
-        for single steps.
+        for single steps, where there is no fast way with it.
         """
         if noise is None and self.training:
             noise = self.noise(x.shape[0], x.shape[1])
         wanted = set().union(*(sites for sites, _ in self._captures)) if self._captures else set()
         width = self.parts[self.exposed].stop  # areas are parts of the part that is read out
         inner = {name: part for name, part in self.parts.items() if part.stop <= width}
-        exposed = None
-        if not self._interventions and wanted <= {"input", *inner, "output"}:
-            exposed = self.unroll(x) if noise is None else self.unroll_noisy(x, noise)
-        if exposed is not None:
-            states = {"input": x, **{name: exposed[..., part] for name, part in inner.items()}}
-            y = self.decode(exposed)
+        found, parts = None, inner
+        if not self._interventions:
+            if wanted <= {"input", *inner, "output"}:
+                found = self.unroll(x) if noise is None else self.unroll_noisy(x, noise)
+            elif noise is None:
+                found, parts = self.unroll_whole(x), dict(self.parts)
+        if found is not None:
+            if parts is not inner and "state" in self.sites:
+                parts["state"] = slice(0, self.units)
+            states = {"input": x, **{name: found[..., part] for name, part in parts.items()}}
+            y = self.decode(found[..., :width])
         else:
             x, states, y = self._stepwise(x, noise)
         self._captured({**states, "output": y})

@@ -31,6 +31,12 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.models.contracting:ContractingSpec", "zoo.models.contracting:Contracting"
         ),
         "mlp": Kind("zoo.specs.models.feedforward:MLPSpec", "zoo.models.feedforward:MLP"),
+        "lru": Kind("zoo.specs.models.statespace:LRUSpec", "zoo.models.statespace:LRU"),
+        "s4d": Kind("zoo.specs.models.statespace:S4DSpec", "zoo.models.statespace:S4D"),
+        "transformer": Kind(
+            "zoo.specs.models.transformer:TransformerSpec", "zoo.models.transformer:Transformer"
+        ),
+        "delay-mlp": Kind("zoo.specs.models.delay:DelayMLPSpec", "zoo.models.delay:DelayMLP"),
         "lorenz": Kind("zoo.specs.models.systems:LorenzSpec", "zoo.models.systems:Lorenz"),
         "lorenz-96": Kind("zoo.specs.models.systems:Lorenz96Spec", "zoo.models.systems:Lorenz96"),
         "planar": Kind("zoo.specs.models.systems:PlanarSpec", "zoo.models.systems:Planar"),
