@@ -84,6 +84,18 @@ MODELS: dict[str, dict[str, Any]] = {
     "driven-linear": {"kind": "driven-linear", "nonlinearity": 0.1},
     "driven-linear-observed": {"kind": "driven-linear", "nonlinearity": 0.1, "observed": 2},
     "switching-linear": {"kind": "switching-linear", "switch": 6},
+    "hopfield": {"kind": "hopfield"},
+    "hopfield-sequential": {"kind": "hopfield", "update": "sequential", "self_coupling": True},
+    "dense-memory": {"kind": "dense-memory", "slots": 3},
+    "dense-exponential": {"kind": "dense-memory", "slots": 3, "energy": "exponential", "beta": 0.5},
+    "dense-softmax": {"kind": "dense-memory", "slots": 3, "energy": "softmax"},
+    "expander-memory": {"kind": "expander-memory", "sweeps": 3, "graph": {"degree": 3, "cluster": 4}},
+    "expander-flip": {
+        "kind": "expander-memory",
+        "update": "flip",
+        "sweeps": 3,
+        "graph": {"degree": 3, "cluster": 4},
+    },
 }
 SYSTEMS: dict[str, dict[str, Any]] = {
     "lorenz": {"channels": 3, "pulse": 1.0, "width": 3},
@@ -98,7 +110,19 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "switching-linear": {"channels": 2, "noise": 1.0, "width": 5},
 }
 """Models that are simulated and not trained, each with the drive that it goes with."""
+MEMORIES: dict[str, tuple[str, str]] = {
+    "hopfield": ("patterns", "hebb"),
+    "hopfield-sequential": ("patterns-correlated", "pseudo-inverse"),
+    "dense-memory": ("patterns", "store"),
+    "dense-exponential": ("patterns", "store"),
+    "dense-softmax": ("patterns", "store"),
+    "kv-memory": ("pairs", "delta-rule"),
+    "expander-memory": ("codewords", "none"),
+    "expander-flip": ("codewords", "none"),
+}
+"""Models in which patterns are stored, each with its task and its rule."""
 LAYERED: dict[str, dict[str, Any]] = {
+    "kv-memory": {"kind": "kv-memory"},
     "mlp": {"kind": "mlp", "hidden": [7, 5]},
     "mlp-normed": {
         "kind": "mlp",
@@ -202,6 +226,30 @@ TASKS: dict[str, dict[str, Any]] = {
     "modular-sines": {"kind": "modular-sines"},
     "digits": {"kind": "digits"},
     "digits-rows": {"kind": "digits", "layout": "rows", "classes": [1, 7], "permutation": 0, "noise": 0.1},
+    "patterns": {
+        "kind": "patterns",
+        "units": 24,
+        "patterns": 3,
+        "steps": 4,
+        "splits": {"exact": {"corruption": 0.0}},
+    },
+    "patterns-correlated": {
+        "kind": "patterns",
+        "units": 24,
+        "patterns": 3,
+        "steps": 4,
+        "correlation": 0.2,
+        "splits": {},
+    },
+    "patterns-digits": {"kind": "patterns", "units": 64, "patterns": 3, "source": "digits", "steps": 3},
+    "codewords": {
+        "kind": "codewords",
+        "units": 24,
+        "steps": 4,
+        "corruption": 0.05,
+        "graph": {"degree": 3, "cluster": 4},
+    },
+    "pairs": {"kind": "pairs", "pairs": 8, "key": 12, "value": 12, "correlation": 0.2},
     "recorded": {"kind": "recorded", "trials": 60, "steps": 9, "width": 2, "held_out": 20},
 }
 APART = {"dysts", "neurogym"}
@@ -236,14 +284,21 @@ LEARNERS: dict[str, dict[str, Any]] = {
         "optimizer": {"kind": "sgd", "lr": 0.1, "momentum": 0.9},
         "schedule": {"kind": "step", "every": 5},
     },
+    "ridge": {"kind": "ridge"},
+    "hebb": {"kind": "hebb"},
+    "pseudo-inverse": {"kind": "pseudo-inverse"},
+    "store": {"kind": "store"},
+    "delta-rule": {"kind": "delta-rule", "rate": 0.5},
 }
 
 
 def experiment(
     model: str = "elman", task: str = "flip-flop", learner: str = "backprop", **changes: Any
 ) -> ExperimentSpec:
-    """A tiny experiment; ``changes`` replace top-level fields. A system comes with its drive, untrained."""
-    document = {
+    """A tiny experiment; ``changes`` replace top-level fields. A system comes with its drive, untrained; a
+    memory with its task and its rule."""
+    task, learner = MEMORIES.get(model, (task, learner))
+    document: dict[str, Any] = {
         "name": "tiny",
         "model": {**MODELS, **LAYERED}[model],
         "task": TASKS[task] if model not in SYSTEMS else {"kind": "drive", "steps": 12, **SYSTEMS[model]},
@@ -258,4 +313,6 @@ def experiment(
     document |= changes
     if document["learner"] == LEARNERS["none"]:
         document["train"] = {**document["train"], "steps": 0}
+    elif document["learner"]["kind"] in ("hebb", "pseudo-inverse", "store"):
+        document["train"] = {**document["train"], "steps": 1}
     return ExperimentSpec.model_validate(document)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from examples import LAYERED, LEARNERS, MODELS, SYSTEMS, TASKS, experiment
+from examples import LAYERED, LEARNERS, MEMORIES, MODELS, SYSTEMS, TASKS, experiment
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
@@ -16,11 +16,17 @@ from zoo.specs.experiment import ExperimentSpec
 from zoo.training.recorder import Recorder
 from zoo.training.run import Run
 
-LEARNING = [learner for learner in LEARNERS if learner != "none"]
+STORING = {learner for _, learner in MEMORIES.values()}
+LEARNING = [learner for learner in LEARNERS if learner not in STORING]
 CASES = [
     *[("elman", task, "backprop") for task in TASKS],
     *[("elman", "flip-flop", learner) for learner in LEARNING],
-    *[(model, "flip-flop", "backprop-clipped") for model in [*MODELS, *LAYERED] if model not in SYSTEMS],
+    *[
+        (model, "flip-flop", "backprop-clipped")
+        for model in [*MODELS, *LAYERED]
+        if model not in SYSTEMS and model not in MEMORIES
+    ],
+    ("kv-memory", "pairs", "delta-rule"),
 ]
 
 
@@ -72,6 +78,13 @@ def test_training_lowers_the_loss(learner: str, tmp_path: Path) -> None:
     assert curve["steps"] == [0, 150]
     before, after = curve["values"]["validation/loss"]
     assert after < 0.9 * before
+
+
+@pytest.mark.parametrize("model", [name for name in MEMORIES if MEMORIES[name][1] != "none"])
+def test_storing_lowers_the_loss(model: str, tmp_path: Path) -> None:
+    curve = Run.of(experiment(model), tmp_path / "run").fit(progress=False)["curve"]
+    before, *_, after = curve["values"]["validation/loss"]
+    assert after < 0.5 * before
 
 
 @pytest.mark.parametrize("model", ["elman", *SYSTEMS])

@@ -245,7 +245,10 @@ def roundtrips(spec: base.Spec) -> None:
 @given(st.data())
 def test_models(kind: str, data: st.DataObject) -> None:
     model = data.draw(of(registry.spec_class("models", kind)))
-    untrained = {"task": {"kind": "sine"}, "learner": {"kind": "none"}, "train": {"steps": 0}}
+    task: dict[str, Any] = {"kind": "sine"}
+    if kind == "expander-memory":
+        task = {"kind": "codewords", "graph": model.graph, "units": model.graph.cluster**2}
+    untrained = {"task": task, "learner": {"kind": "none"}, "train": {"steps": 0}}
     roundtrips(ExperimentSpec.model_validate({"name": "x", "model": model, **untrained}))
 
 
@@ -260,7 +263,11 @@ def test_tasks(kind: str, data: st.DataObject) -> None:
 @given(st.data())
 def test_learners(kind: str, data: st.DataObject) -> None:
     learner = data.draw(of(registry.spec_class("learners", kind)))
-    others = {"model": {"kind": "gru"}, "task": {"kind": "sine"}, "train": {"steps": 0}}
+    model, task = {
+        "store": ("dense-memory", "patterns"),
+        **dict.fromkeys(("hebb", "pseudo-inverse", "delta-rule"), ("kv-memory", "pairs")),
+    }.get(kind, ("gru", "sine"))
+    others = {"model": {"kind": model}, "task": {"kind": task}, "train": {"steps": 0}}
     roundtrips(ExperimentSpec.model_validate({"name": "x", "learner": learner, **others}))
 
 

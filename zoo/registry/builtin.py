@@ -47,6 +47,12 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "switching-linear": Kind(
             "zoo.specs.models.linear:SwitchingLinearSpec", "zoo.models.linear:SwitchingLinear"
         ),
+        "hopfield": Kind("zoo.specs.models.memory:HopfieldSpec", "zoo.models.memory:Hopfield"),
+        "dense-memory": Kind("zoo.specs.models.memory:DenseMemorySpec", "zoo.models.memory:DenseMemory"),
+        "kv-memory": Kind("zoo.specs.models.memory:KeyValueMemorySpec", "zoo.models.memory:KeyValueMemory"),
+        "expander-memory": Kind(
+            "zoo.specs.models.expander:ExpanderMemorySpec", "zoo.models.expander:ExpanderMemory"
+        ),
         "recording": Kind("zoo.specs.models.recording:RecordingSpec", "zoo.models.recording:Recording"),
     },
     "tasks": {
@@ -83,6 +89,9 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.tasks.regression:ModularSinesSpec", "zoo.tasks.regression:ModularSines"
         ),
         "neurogym": Kind("zoo.specs.tasks.environments:NeuroGymSpec", "zoo.tasks.environments:NeuroGym"),
+        "patterns": Kind("zoo.specs.tasks.patterns:PatternsSpec", "zoo.tasks.patterns:Patterns"),
+        "codewords": Kind("zoo.specs.tasks.patterns:CodewordsSpec", "zoo.tasks.patterns:Codewords"),
+        "pairs": Kind("zoo.specs.tasks.patterns:PairsSpec", "zoo.tasks.patterns:Pairs"),
         "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
         "recorded": Kind("zoo.specs.tasks.recorded:RecordedSpec", "zoo.tasks.recorded:Recorded"),
         "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),
@@ -90,6 +99,11 @@ BUILTIN: dict[str, dict[str, Kind]] = {
     "learners": {
         "backprop": Kind("zoo.specs.learners.backprop:BackpropSpec", "zoo.learners.backprop:Backprop"),
         "none": Kind("zoo.specs.learners.none:NoneSpec", "zoo.learners.none:Nothing"),
+        "ridge": Kind("zoo.specs.learners.closed:RidgeSpec", "zoo.learners.closed:Ridge"),
+        "hebb": Kind("zoo.specs.learners.closed:HebbSpec", "zoo.learners.closed:Store"),
+        "pseudo-inverse": Kind("zoo.specs.learners.closed:PseudoInverseSpec", "zoo.learners.closed:Store"),
+        "store": Kind("zoo.specs.learners.closed:StoreSpec", "zoo.learners.closed:Store"),
+        "delta-rule": Kind("zoo.specs.learners.closed:DeltaRuleSpec", "zoo.learners.closed:Store"),
     },
     "analyses": {
         "cka": Kind("zoo.specs.analyses.geometry:CKASpec", "zoo.analysis.geometry.cka:CKA"),
