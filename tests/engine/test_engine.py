@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
+from concurrent.futures import Future
 from pathlib import Path
 
 import psutil
@@ -99,6 +101,62 @@ def test_jobs_can_be_added_while_others_run_and_may_have_to_wait(tmp_path: Path)
             runner.add(Job("2", work.square, (str(tmp_path), 2)), delay=0.3)
             runner.add(Job("1", work.square, (str(tmp_path), 1)))
     assert work.notes(tmp_path) == ["0", "1", "2"]
+
+
+class Far(Engine):
+    """Any number of workers; what was given first ends first, one job at each look."""
+
+    name, retries, blames = "far", 0, False
+
+    def __init__(self, workers: int) -> None:
+        self.many, self.given = workers, deque[Future[Report]]()
+
+    @property
+    def workers(self) -> int:
+        return self.many
+
+    @property
+    def slots(self) -> int:
+        return self.many
+
+    def submit(self, job: Job) -> Future[Report]:
+        self.given.append(Future())
+        return self.given[-1]
+
+    def end_one(self) -> None:
+        if len(self.given) >= self.many:
+            self.given.popleft().set_result(Report())
+
+    def lost(self, problem: BaseException) -> bool:
+        raise problem
+
+    def close(self, cancel: bool) -> None:
+        pass
+
+
+def test_what_a_job_costs_the_driver_does_not_grow_with_the_jobs_that_run() -> None:
+    def cost(workers: int) -> float:
+        engine = Far(workers)
+        jobs = [Job(str(k), work.square) for k in range(workers + 300)]
+        reports = iter(Runner(engine, jobs, tick=engine.end_one))
+        assert next(reports)[0].key == "0"  # all slots are full
+        begun = time.process_time()
+        assert [next(reports)[0].key for _ in range(200)] == [str(k) for k in range(1, 201)]
+        return time.process_time() - begun
+
+    assert cost(5000) < 20 * cost(20)  # by looking at each that runs it would be over a hundred
+
+
+def test_who_stops_listening_and_goes_on_misses_no_report() -> None:
+    engine = Far(6)
+
+    def end_all() -> None:
+        while len(runner.flying) == 6 and engine.given:
+            engine.given.popleft().set_result(Report())
+
+    runner = Runner(engine, [Job(str(k), work.square) for k in range(6)], tick=end_all)
+    assert [next(iter(runner))[0].key for _ in range(6)] == list("012345")
+    assert list(runner) == []
 
 
 def test_other_versions_are_refused_with_both(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import heapq
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future
+from queue import Empty, SimpleQueue
 
 from zoo.engine.base import Engine
 from zoo.engine.job import Failure, Job, Report
@@ -34,6 +35,8 @@ class Runner:
         self.halve = halve
         self.tick = tick
         self.flying: dict[Future[Report], Job] = {}
+        self._ended: SimpleQueue[Future[Report]] = SimpleQueue()
+        """Filled by the futures themselves: to wait for any of thousands would take a look at each."""
         self._waiting: list[tuple[float, int, Job]] = []
         self._lost: Counter[str] = Counter()
         self._suspects: list[Job] = []
@@ -64,15 +67,17 @@ class Runner:
             if not self.flying:  # all that is left has to wait
                 time.sleep(PATIENCE)
                 continue
-            done, _ = wait(self.flying, timeout=PATIENCE, return_when=FIRST_COMPLETED)
-            for future in done:
-                job = self.flying.pop(future)
-                report = self._report(future, job)
-                if report is not None:
-                    yield job, report
+            try:
+                future = self._ended.get(timeout=PATIENCE)
+            except Empty:
+                continue
+            job = self.flying.pop(future)
+            report = self._report(future, job)
+            if report is not None:
+                yield job, report
 
     def _fill(self) -> None:
-        if not self.engine.blames and any(self._lost[job.key] for job in self.flying.values()):
+        if self._lost and not self.engine.blames and any(self._lost[job.key] for job in self.flying.values()):
             return  # a suspect stays by itself
         room = self.engine.slots - len(self.flying)
         while room > 0 and self._waiting and self._waiting[0][0] <= time.monotonic():
@@ -84,6 +89,7 @@ class Runner:
         self._look()  # an engine may do the job before it returns
         future = self.engine.submit(job)
         self.flying[future], self._begun = job, None
+        future.add_done_callback(self._ended.put)
 
     def _look(self) -> None:
         if self.tick:
