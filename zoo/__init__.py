@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zoo.hub.publish import pull as pull
     from zoo.hub.verify import verify as verify
     from zoo.importing.adopt import adopt as adopt
+    from zoo.importing.record import record as record
     from zoo.specs.loading import load as spec  # noqa: F401
     from zoo.studies.reproduce import reproduce as reproduce
     from zoo.sweeps.results import results as results
@@ -31,6 +32,7 @@ _VERBS = {
     "sweep": "zoo.sweeps.sweep",
     "results": "zoo.sweeps.results",
     "adopt": "zoo.importing.adopt",
+    "record": "zoo.importing.record",
     "publish": "zoo.hub.publish",
     "pull": "zoo.hub.publish",
     "verify": "zoo.hub.verify",

@@ -20,7 +20,7 @@ def adopt(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Weights: .safetensors, .pt. Recordings: .npy, .npz, .h5. Several: a population."
+            help="Weights: .safetensors, .pt. Recordings: .npy, .npz, .h5, .nwb. Several: a population."
         ),
     ],
     source: Annotated[str, typer.Option(help="Who made them, and where they were published.")],

@@ -28,6 +28,7 @@ from zoo.hub.base import DirectoryHub, Hub
 from zoo.hub.cache import CacheHub
 from zoo.hub.network import has_secret, has_token, public
 from zoo.hub.plain import FolderHub
+from zoo.hub.recorded import declared, recorded
 from zoo.hub.reference import EXAMPLES, MAX_LENGTH, PART, TAIL, Reference, is_path
 from zoo.hub.repository import PREFIX
 from zoo.paths import home, shipped
@@ -152,6 +153,8 @@ def expand(pattern: str | Path | Reference) -> list[Reference]:
     asked = [_hub(hub, known)] if hub else known
     every = _names(asked) if hub is None else asked[0].names()
     matching = glob(found["name"], every)
+    if not matching and hub is None and declared(found["name"]):
+        matching = [found["name"]]
     if not matching:
         raise UnknownNameError(
             f"no checkpoint matches {public(text)!r}; looked in {_where(asked)}."
@@ -224,6 +227,8 @@ def _find(reference: Reference) -> CheckpointFolder:
         except UnknownNameError as problem:
             if not isinstance(hub, DirectoryHub):
                 problems.append(problem)
+    if not reference.hub and not reference.revision and (here := recorded(reference.name)):
+        return here
     if len(problems) == 1:
         raise problems[0]
     if problems:

@@ -14,6 +14,7 @@ from zoo.checkpoints.folder import CARD, RECORD, CheckpointFolder
 from zoo.errors import HubError, UnknownNameError, ZooError
 from zoo.hub.base import Revision
 from zoo.hub.lookup import expand, fetch, open_hub
+from zoo.hub.recorded import check_own
 from zoo.hub.reference import Reference, check_name
 from zoo.progress import Bars
 
@@ -67,6 +68,7 @@ def publish(
         CheckpointError: The checkpoint is damaged.
     """
     folder, target = _whole(checkpoint), open_hub(hub)
+    check_own(folder)
     if private is None:
         return target.publish(folder, name, tag, parent=parent)
     from zoo.hub.huggingface import HuggingFaceHub
@@ -84,6 +86,7 @@ def plan(
     Raises as that does.
     """
     folder, target = _whole(checkpoint), open_hub(hub)
+    check_own(folder)
     name = target.owned(name or folder.record.name)
     files = target.contents(folder, name)
     try:
@@ -120,6 +123,8 @@ def pull(
     with Bars(progress) as bars, ThreadPoolExecutor(WORKERS) as pool:
         calls = _Calls(pool, bars)
         folders = calls.run("looking up", [(each, partial(fetch, each)) for each in references])
+        for _, found in folders:
+            check_own(found)
         files = [(each, f, file) for each, f in folders for file in (*f.record.files, CARD)]
         calls.run("fetching", [(each, partial(folder.has, file)) for each, folder, file in files])
         whole = [(each, folder) for each, folder in folders if each not in calls.failed]

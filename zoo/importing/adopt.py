@@ -38,7 +38,8 @@ def adopt(
 
     Args:
         files: Weights (``.safetensors``, or ``.pt`` and the like with plain tensors), or recordings
-            (``.npy``, ``.npz``, ``.h5``) of ``[trial, time, unit]``. Several files are a population.
+            (``.npy``, ``.npz``, ``.h5``, ``.nwb``) of ``[trial, time, unit]``. Several files are a
+            population.
         source: Who made them, and where they were published.
         licence: SPDX expression under which they were.
         output: Folder to write.
@@ -56,7 +57,7 @@ def adopt(
         UnsafeFileError: A file that would need code to be read.
         SpecError: A spec or a mapping that does not validate, a licence that is none.
         CheckpointError: There is something at ``output``, or it cannot be written.
-        MissingDependencyError: HDF5 without h5py.
+        MissingDependencyError: HDF5 without h5py, NWB without pynwb.
     """
     paths = [Path(files)] if isinstance(files, str | Path) else [Path(file) for file in files]
     rules = load_mapping(Path(mapping)) if isinstance(mapping, str | Path) else mapping
@@ -79,7 +80,7 @@ def adopt(
         )
     else:
         made = from_weights(paths, spec, rules, member, known)
-    return _written(made, origin, steps, Path(output), progress)
+    return written(made, origin, steps, Path(output), progress)
 
 
 def _check(paths: Sequence[Path], steps: int, held_out: float, output: Path) -> None:
@@ -93,11 +94,16 @@ def _check(paths: Sequence[Path], steps: int, held_out: float, output: Path) -> 
         raise ForeignFileError(
             f"steps is at least 0 (not {steps}), held_out from 0 to below 1 (not {held_out})."
         )
+    free(output)
+
+
+def free(output: Path) -> None:
+    """Raises :class:`CheckpointError` where there is something already."""
     if os.path.lexists(output):
         raise CheckpointError(f"{output} exists already and is not replaced. Choose another folder.")
 
 
-def _written(
+def written(
     made: Members, origin: dict[str, Any], steps: int, output: Path, progress: bool
 ) -> CheckpointFolder:
     """The networks measured, and the checkpoint written."""

@@ -15,7 +15,7 @@ from zoo.errors import ForeignFileError, UnsafeFileError, brief
 MAX_BYTES = 4 * 2**30
 """Of a file, and of what it says that it holds."""
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
-ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
+ARRAYS = (".npy", ".npz", ".h5", ".hdf5", ".nwb")
 PLAIN = (
     "Open it where its own code is at hand and no harm can be done, and save plain tensors, with "
     "safetensors or torch.save(model.state_dict(), 'weights.pt'), or plain arrays with numpy.savez."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from zoo.importing.arrays import read_arrays
 from zoo.importing.files import ForeignFile, read
 from zoo.importing.fitting import fit
 from zoo.importing.hdf5 import read_hdf5
-from zoo.importing.recording import Recorded, recordings
+from zoo.importing.naming import name_arrays
+from zoo.importing.nwb import read_nwb
+from zoo.importing.recording import Recorded, assembled, recordings
 from zoo.importing.weights import read_tensors
 from zoo.network import Network
 from zoo.specs.base import NAME
@@ -25,7 +27,7 @@ from zoo.specs.catalogue import find
 from zoo.specs.composing import compose_file
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.loading import load
-from zoo.specs.mapping import MappingSpec
+from zoo.specs.mapping import MappingSpec, NwbSpec
 from zoo.specs.problems import validate
 
 MOST = 300
@@ -152,6 +154,12 @@ def _network(experiment: ExperimentSpec, tensors: Mapping[str, Tensor], file: Fo
 
 
 def _recordings(file: ForeignFile, mapping: MappingSpec | None, held_out: float) -> list[Recorded]:
+    if file.suffix == ".nwb":
+        arrays, facts, test = read_nwb(file, mapping.nwb if mapping else NwbSpec())
+        named = name_arrays(str(file.path), arrays, mapping or MappingSpec())
+        if test is not None:
+            named = {name: replace(each, held_out=test) for name, each in named.items()}
+        return [assembled(str(file.path), named, held_out, facts)]
     arrays = read_hdf5(file) if file.suffix in (".h5", ".hdf5") else read_arrays(file)
     return recordings(file, arrays, mapping, held_out)
 

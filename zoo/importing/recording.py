@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,18 +54,21 @@ def recordings(
     if not arrays:
         file.refuse("holds no arrays")
     if mapping is not None or not all(re.fullmatch(r"arr_\d+", name) for name in arrays):
-        return [_recorded(where, name_arrays(where, arrays, mapping or MappingSpec()), share)]
+        return [assembled(where, name_arrays(where, arrays, mapping or MappingSpec()), share)]
     parts = [arrays[name] for name in sorted(arrays, key=lambda name: int(name[4:]))]
     if len(parts) == 1:
-        return [_recorded(where, {"states": Named(parts[0], "arr_0")}, share)]
+        return [assembled(where, {"states": Named(parts[0], "arr_0")}, share)]
     if all(part.ndim == 2 for part in parts):
         return [
-            _recorded(where, {"states": Named(parts, f"arr_0 … arr_{len(parts) - 1}, a trial each")}, share)
+            assembled(where, {"states": Named(parts, f"arr_0 … arr_{len(parts) - 1}, a trial each")}, share)
         ]
-    return [_recorded(where, {"states": Named(part, f"arr_{k}")}, share) for k, part in enumerate(parts)]
+    return [assembled(where, {"states": Named(part, f"arr_{k}")}, share) for k, part in enumerate(parts)]
 
 
-def _recorded(where: str, named: Mapping[str, Named], share: float) -> Recorded:
+def assembled(
+    where: str, named: Mapping[str, Named], share: float, facts: Mapping[str, Any] | None = None
+) -> Recorded:
+    """The recording of arrays by our names: see :func:`recordings`. ``facts`` are fields of its model."""
     rest = dict(named)
     states = _take(rest, STATES)
     if states is None:
@@ -94,7 +98,7 @@ def _recorded(where: str, named: Mapping[str, Named], share: float) -> Recorded:
         tensors[LATENT + "trial"] = order
         table[LATENT + "trial"] = "the number of each trial in the file"
     tensors = _one_type(tensors)
-    return Recorded(*_specs(where, tensors, held_out), tensors, table, tuple(notes))
+    return Recorded(*_specs(where, tensors, held_out, facts or {}), tensors, table, tuple(notes))
 
 
 def _runs(
@@ -222,7 +226,9 @@ def _native(values: np.ndarray) -> np.ndarray:
     return values if wanted is None else values.astype(wanted, copy=False)
 
 
-def _specs(where: str, tensors: Mapping[str, Tensor], held_out: int) -> tuple[RecordingSpec, RecordedSpec]:
+def _specs(
+    where: str, tensors: Mapping[str, Tensor], held_out: int, facts: Mapping[str, Any]
+) -> tuple[RecordingSpec, RecordedSpec]:
     """What the model and the task of a recording say of it."""
     trials, steps, units = tensors["states"].shape
     model = {
@@ -240,6 +246,7 @@ def _specs(where: str, tensors: Mapping[str, Tensor], held_out: int) -> tuple[Re
             for name, tensor in tensors.items()
             if name.startswith(LATENT)
         },
+        **facts,
     }
     found = validate(RecordingSpec, model, lambda path: where)
     task = {"trials": trials, "steps": steps, "width": found.width, "held_out": held_out}

@@ -94,6 +94,28 @@ class RecipeSpec(CutSpec):
         return text + (f"; blocks {' '.join(map(str, self.blocks))}" if self.blocks else "")
 
 
+class NwbSpec(Spec):
+    """What of an NWB file is read, and how."""
+
+    bin: Annotated[float, Field(ge=1e-5, le=1e4)] = 0.01
+    """Seconds in which spikes are counted. Series keep the rate that they have."""
+    series: Line | None = None
+    """The series that is the activity, ``name`` or ``container/name``. Without one, the units' spikes; where
+    there are none, the responses of regions of interest."""
+    align: Line | None = None
+    """A column of the table of trials with times, such as ``go_cue_time``, that trials are aligned to."""
+    window: Annotated[tuple[float, float], Field(strict=False)] | None = None
+    """From how many seconds after that time to how many; with ``align``."""
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        if (self.align is None) != (self.window is None):
+            raise located("'align' and 'window' go together", "window")
+        if self.window is not None and self.window[0] >= self.window[1]:
+            raise located("should end after it begins", "window")
+        return self
+
+
 class MappingSpec(Spec):
     """From the tensors or arrays of a file to ours. Whatever it does not name keeps its name."""
 
@@ -109,6 +131,8 @@ class MappingSpec(Spec):
     """Our tensor → how it is made, where renaming does not do."""
     dtype: Literal["float32", "float64"] | None = None
     """If given, every number becomes one of this type."""
+    nwb: NwbSpec = NwbSpec()
+    """Of NWB files: what is read."""
 
     @model_validator(mode="after")
     def _rules_read(self) -> Self:

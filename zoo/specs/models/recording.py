@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from zoo.specs.base import Count, Spec
+from zoo.specs.base import Count, Positive, Spec
 from zoo.specs.families import ModelSpec
+from zoo.specs.models.sources import Source
 
 MAX_NUMBERS = 2**30
 """Of a recording at most: 4 GB in single precision."""
@@ -28,7 +29,7 @@ class LatentSpec(Spec):
 class RecordingSpec(ModelSpec):
     """Recorded activity, trial by trial. It has no step, so nothing can be asked of it but what was recorded.
 
-    ``zoo import`` makes one from arrays; it goes with the task ``recorded``.
+    ``zoo import`` makes one from arrays, ``zoo record`` from a network; it goes with the task ``recorded``.
     """
 
     kind: Literal["recording"] = "recording"
@@ -45,6 +46,12 @@ class RecordingSpec(ModelSpec):
     ragged: bool = False
     """Whether trials differ in length."""
     latents: dict[LatentName, LatentSpec] = {}
+    source: Source | None = None
+    """Where it is read from when its name is asked for; none where it was given as arrays."""
+    signal: Literal["activity", "spikes", "fluorescence", "bold"] = "activity"
+    """What was recorded; ``spikes`` are counts in each step."""
+    dt: Positive | None = None
+    """Seconds from one step to the next, where that is known."""
 
     @model_validator(mode="after")
     def _bounded(self) -> RecordingSpec:
