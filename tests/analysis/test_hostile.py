@@ -14,7 +14,13 @@ from zoo.models.trajectories import Trajectories
 
 KINDS = [
     ("cka", {}),
+    ("cka", {"kernel": "rbf", "estimator": "unbiased"}),
     ("procrustes", {}),
+    ("cca", {}),
+    ("svcca", {"summary": "projection-weighted"}),
+    ("unit-matching", {}),
+    ("unit-matching", {"matching": "soft"}),
+    ("linear-predictivity", {}),
     ("rsa", {"dissimilarity": "euclidean"}),
     ("dsa", {"delays": 3, "rank": 2}),
     ("dsa", {"delays": 3, "rank": 2, "score": "angular"}),

@@ -12,7 +12,18 @@ from zoo.specs.analyses.base import ComparatorSpec
 
 CASES = [
     ("cka", {}),
+    ("cka", {"estimator": "unbiased"}),
+    ("cka", {"kernel": "rbf", "samples": 300}),
+    ("cka", {"kernel": "rbf", "estimator": "unbiased", "bandwidth": 0.5, "samples": 300}),
     ("procrustes", {}),
+    ("cca", {}),
+    ("cca", {"summary": "mean-square"}),
+    ("cca", {"summary": "projection-weighted"}),
+    ("svcca", {"variance": 0.9}),
+    ("unit-matching", {}),
+    ("unit-matching", {"matching": "soft", "signed": False}),
+    ("linear-predictivity", {}),
+    ("linear-predictivity", {"score": "correlation", "folds": 3}),
     ("rsa", {}),
     ("rsa", {"dissimilarity": "euclidean"}),
     ("rsa", {"dissimilarity": "sqeuclidean", "comparison": "pearson"}),
@@ -45,12 +56,19 @@ def wrap(driven):
     return driven
 
 
+def _invertible(states: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    stretched = _orthogonal(states, rng) * np.geomspace(0.3, 3, states.shape[2])
+    return _orthogonal(stretched, rng)
+
+
 def _orthogonal(states: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return states @ np.linalg.qr(rng.normal(size=(states.shape[2],) * 2))[0]
 
 
 CHANGES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "orthogonal": _orthogonal,
+    "invertible linear": _invertible,
+    "scale of each unit": lambda states, rng: states * np.geomspace(0.1, 10, states.shape[2]),
     "isotropic scaling": lambda states, rng: 1e3 * states,
     "translation": lambda states, rng: states + rng.normal(size=states.shape[2]),
     "offset common to all units": lambda states, rng: states + 3.0,
@@ -71,24 +89,32 @@ def test_every_comparator_is_tested() -> None:
 @pytest.mark.parametrize(("kind", "fields"), CASES)
 def test_claimed_invariances_hold(kind, fields, comparator, wrap, rnn) -> None:
     metric, rng = comparator(kind, **fields), np.random.default_rng(0)
-    states = rnn(0)
+    states, third = rnn(0), metric.features(wrap(rnn(5)))
+    before = metric.distance(wrap(states), third)
     assert metric.invariances, "a comparator says to what it is invariant"
     for claim in metric.invariances:
         for change in filter(None, (claim, FOLLOWS.get(claim))):
             changed = wrap(CHANGES[change](states, rng))
             assert metric.distance(wrap(states), changed) <= EXACT, change
+            if metric.aligned:  # alignments of dynamics are found by searches
+                assert metric.distance(changed, third) == pytest.approx(before, abs=1e-6), change
 
 
 @pytest.mark.parametrize(("kind", "fields"), CASES)
 def test_what_is_not_claimed_is_seen(kind, fields, comparator, wrap, rnn) -> None:
     metric, rng = comparator(kind, **fields), np.random.default_rng(0)
-    states = rnn(0)
+    states, third = rnn(0), metric.features(wrap(rnn(5)))
+    before = metric.distance(wrap(states), third)
     claimed = {*metric.invariances, *(FOLLOWS.get(claim) for claim in metric.invariances)}
-    seen = {
-        change: metric.distance(wrap(states), wrap(apply(states, rng)))
-        for change, apply in CHANGES.items()
-        if change not in {*claimed, "silent units", "offset common to all units"}
-    }
+    if kind == "dsa":  # whose whitening sees neither
+        claimed |= {"invertible linear", "scale of each unit"}
+    seen = {}
+    for change, apply in CHANGES.items():
+        if change not in {*claimed, "silent units", "offset common to all units"}:
+            changed = metric.features(wrap(apply(states, rng)))
+            itself = metric.distance(wrap(states), changed)
+            # Some maps lead back to where they came from, but not to another network.
+            seen[change] = max(itself, abs(metric.distance(changed, third) - before))
     assert all(value > 1e-5 for value in seen.values()), seen
 
 
@@ -115,8 +141,13 @@ def test_duplicated_units_change_nothing_but_scale(kind, fields, comparator, wra
 def test_a_stretched_axis_and_another_network_are_seen(kind, fields, comparator, wrap, rnn) -> None:
     metric, states = comparator(kind, **fields), rnn(0)
     assert metric.distance(wrap(states), wrap(rnn(7))) > 1e-3
-    if kind != "dsa":  # whose whitening sees no stretch
-        assert metric.distance(wrap(states), wrap(states * np.geomspace(0.1, 10, 8))) > 1e-3
+    # The whitening of dsa sees no stretch, nor, but for the ridge, do correlations of what is predicted.
+    blind = kind == "dsa" or "scale of each unit" in metric.invariances or "score" in fields
+    if not blind:
+        third = metric.features(wrap(rnn(7)))
+        stretched = metric.features(wrap(states * np.geomspace(0.1, 10, 8)))
+        there = abs(metric.distance(stretched, third) - metric.distance(wrap(states), third))
+        assert max(there, metric.distance(wrap(states), stretched)) > 1e-3
 
 
 @pytest.mark.parametrize(("kind", "fields"), [case for case in CASES if case[0] not in SAME_WIDTH])

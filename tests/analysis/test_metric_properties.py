@@ -9,6 +9,15 @@ from hypothesis import strategies as st
 
 CASES = [
     ("cka", {}),
+    ("cka", {"estimator": "unbiased"}),
+    ("cka", {"kernel": "rbf"}),
+    ("cka", {"kernel": "rbf", "estimator": "unbiased"}),
+    ("cca", {}),
+    ("cca", {"summary": "projection-weighted"}),
+    ("svcca", {}),
+    ("unit-matching", {}),
+    ("unit-matching", {"matching": "soft"}),
+    ("linear-predictivity", {}),
     ("procrustes", {}),
     ("rsa", {"comparison": "pearson"}),
     ("dsa", {"delays": 2, "rank": 3}),
@@ -22,11 +31,14 @@ CASES = [
     ("input-dsa", {"delays": 2, "rank": 3, "distance": "joint-state"}),
     ("input-dsa", {"delays": 2, "rank": 3, "distance": "input", "identification": "dmdc"}),
 ]
+NONE = {"rsa", "fast-dsa", "cca", "svcca", "linear-predictivity"}
 METRICS = [
-    case for case in CASES if case[0] not in ("rsa", "fast-dsa") and case[1].get("distance") != "joint-state"
+    case
+    for case in CASES
+    if case[0] not in NONE and case[1].get("distance") != "joint-state" and case != ("unit-matching", {})
 ]
 """One minus a correlation has no triangle inequality, nor has what a descent does not reach, nor a part of
-a distance."""
+a distance, nor a match that leaves out units."""
 SAME_WIDTH = {"fast-dsa"}
 """Comparators that refuse networks of different width."""
 

@@ -24,7 +24,7 @@ def compare(
         list[str], typer.Argument(help="Names or globs (name/* is every member), .npy or .npz files.")
     ],
     metric: Annotated[
-        str, typer.Option(help="Kind: dsa, fast-dsa, kernel-dsa, input-dsa, procrustes, cka, rsa.")
+        str, typer.Option(help="Kind: dsa, input-dsa, procrustes, cka, rsa, …; zoo kinds lists them.")
     ] = "dsa",
     parameter: Annotated[
         list[str] | None, typer.Option("-p", "--parameter", help="field=value of the analysis.")

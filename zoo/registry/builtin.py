@@ -111,6 +111,15 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.analyses.geometry:ProcrustesSpec", "zoo.analysis.geometry.procrustes:Procrustes"
         ),
         "rsa": Kind("zoo.specs.analyses.geometry:RSASpec", "zoo.analysis.geometry.rsa:RSA"),
+        "cca": Kind("zoo.specs.analyses.geometry:CCASpec", "zoo.analysis.geometry.cca:CCA"),
+        "svcca": Kind("zoo.specs.analyses.geometry:SVCCASpec", "zoo.analysis.geometry.cca:SVCCA"),
+        "unit-matching": Kind(
+            "zoo.specs.analyses.geometry:UnitMatchingSpec", "zoo.analysis.geometry.unit_matching:UnitMatching"
+        ),
+        "linear-predictivity": Kind(
+            "zoo.specs.analyses.geometry:LinearPredictivitySpec",
+            "zoo.analysis.geometry.predictivity:LinearPredictivity",
+        ),
         "spectrum": Kind(
             "zoo.specs.analyses.activity:SpectrumSpec", "zoo.analysis.geometry.spectrum:Spectrum"
         ),
