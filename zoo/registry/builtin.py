@@ -120,6 +120,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.analyses.geometry:LinearPredictivitySpec",
             "zoo.analysis.geometry.predictivity:LinearPredictivity",
         ),
+        "cka-reliability": Kind(
+            "zoo.specs.analyses.reliability:CKAReliabilitySpec",
+            "zoo.analysis.geometry.reliability:CKAReliability",
+        ),
         "spectrum": Kind(
             "zoo.specs.analyses.activity:SpectrumSpec", "zoo.analysis.geometry.spectrum:Spectrum"
         ),
