@@ -20,9 +20,10 @@ class StudySpec(Spec):
 
     Every comparison yields metrics for claims, of the labels that its networks have:
     ``<comparison>/decoding``, ``/silhouette``, ``/p``, ``/within`` and ``/between`` where labels form groups,
-    ``/mean`` over all pairs, and, with a ``reference``, ``/to/<label>``. Two comparisons yield
-    ``<one>~<other>/correlation`` (Spearman's, over pairs) and its ``/p``, where a claim names them. A
-    measurement yields ``<measurement>/<number>/<label>``, one value a network.
+    ``/mean`` over all pairs, and, with a ``reference``, ``/to/<label>``; with several references,
+    ``/from/<reference>/to/<label>``, and ``/from/<reference>/nearest`` of the labels that are none. Two
+    comparisons yield ``<one>~<other>/correlation`` (Spearman's, over pairs) and its ``/p``, where a claim
+    names them. A measurement yields ``<measurement>/<number>/<label>``, one value a network.
     """
 
     cosmetic: ClassVar = frozenset({"name", "title", "description", "paper", "tags", "claims"})
@@ -42,8 +43,8 @@ class StudySpec(Spec):
     ``model.rho``."""
     labels: dict[Name, Line] = {}
     """Comparison or measurement → the field that labels networks there."""
-    reference: Line | None = None
-    """A label: distances from its networks are metrics, and drawn against the other labels."""
+    reference: Line | Annotated[tuple[Line, ...], Field(strict=False, min_length=2)] | None = None
+    """A label, or several: distances from its networks are metrics, and drawn against the other labels."""
     matched: Line | None = None
     """With a reference: the field, such as ``train.seed``, that a network shares with those of the reference
     that it is measured from. Without it, it is measured from all of them."""
@@ -77,6 +78,13 @@ class StudySpec(Spec):
                         if key not in known:
                             raise located(_unknown(name, key, known), "claims", index, field)
         return self
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The labels that distances are measured from."""
+        if self.reference is None or isinstance(self.reference, str):
+            return () if self.reference is None else (self.reference,)
+        return self.reference
 
     @model_validator(mode="after")
     def _analyses_are_of_their_kind(self) -> Self:

@@ -39,18 +39,18 @@ def study_figure(result: StudyResult, path: Path) -> Path:
 def _draw(result: StudyResult) -> Figure:
     figures = need("matplotlib.figure", "viz", "Drawing a figure")
     need("matplotlib.backends.backend_agg", "viz", "Drawing a figure")
-    curves = result.study.reference is not None
+    curves = result.study.references
     apart = not curves and result.study.apart is not None and bool(result.matrices)
     maps = {} if curves or apart else result.matrices
     numbers = sorted({name.rpartition("/")[0] for name in result.metrics if _is_measured(result, name)})
-    count = curves + apart + len(maps) + len(numbers)
+    count = len(curves) + apart + len(maps) + len(numbers)
     rows, columns = -(-count // ACROSS), min(count, ACROSS)
     figure: Figure = figures.Figure(
         figsize=(PANEL * columns + 0.4, (PANEL + 0.35) * rows + 0.5), layout="constrained"
     )
     panels = iter(figure.subplots(rows, columns, squeeze=False).flat)
-    if curves:
-        _curves(next(panels), result)
+    for reference in curves:
+        _curves(next(panels), result, reference)
     if apart:
         _silhouettes(next(panels), result)
     for key, matrix in maps.items():
@@ -81,10 +81,10 @@ def _silhouettes(axes: Axes, result: StudyResult) -> None:
     _style(axes, f"one point for each {result.study.apart}", "silhouette")
 
 
-def _curves(axes: Axes, result: StudyResult) -> None:
-    reference = result.study.reference or ""
+def _curves(axes: Axes, result: StudyResult, reference: str) -> None:
+    several = len(result.study.references) > 1
     for number, key in enumerate(result.study.comparisons):
-        start = f"{key}/to/"
+        start = f"{key}/from/{reference}/to/" if several else f"{key}/to/"
         found = {
             name.removeprefix(start): [value for value in values if value is not None]
             for name, values in result.metrics.items()

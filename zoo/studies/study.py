@@ -90,9 +90,8 @@ def run_study(study: StudySpec, progress: bool = False, engine: str | Engine = "
             of_part[key] = compare(members, analysis, labels=labels, progress=progress, engine=engine)
             for name, value in _statistics(of_part[key]).items():
                 metrics[f"{key}/{name}"].append(value)
-            if study.reference is not None:
-                for label, value in _from_reference(study, of_part[key], members).items():
-                    metrics[f"{key}/to/{label}"].append(value)
+            for name, value in _from_references(study, of_part[key], members).items():
+                metrics[f"{key}/{name}"].append(value)
         for one, other in pairs:
             for name, agreement in _agreement(of_part[one], of_part[other]).items():
                 metrics[f"{one}~{other}/{name}"].append(agreement)
@@ -117,8 +116,23 @@ def _statistics(matrix: DistanceMatrix) -> dict[str, float]:
     return found
 
 
-def _from_reference(
+def _from_references(
     study: StudySpec, matrix: DistanceMatrix, references: Sequence[Reference]
+) -> dict[str, float]:
+    """What a comparison says of distances from the references; see :class:`StudySpec`."""
+    several, found = len(study.references) > 1, dict[str, float]()
+    for one in study.references:
+        distances = _from_reference(study, one, matrix, references)
+        prefix = f"from/{one}/" if several else ""
+        found |= {f"{prefix}to/{label}": value for label, value in distances.items()}
+        others = [value for label, value in distances.items() if label not in study.references]
+        if several and others:  # networks, and no recordings beside them
+            found[f"{prefix}nearest"] = min(others)
+    return found
+
+
+def _from_reference(
+    study: StudySpec, one: str, matrix: DistanceMatrix, references: Sequence[Reference]
 ) -> dict[str, float]:
     """Label → mean distance of its networks from those of the reference that match them.
 
@@ -128,13 +142,13 @@ def _from_reference(
     shared = np.array([_field(each, study.matched) if study.matched else "" for each in references])
     found = {}
     for label in dict.fromkeys(matrix.labels):
-        pairs = (labels == label)[:, None] & (labels == study.reference) & (shared[:, None] == shared)
+        pairs = (labels == label)[:, None] & (labels == one) & (shared[:, None] == shared)
         np.fill_diagonal(pairs, False)
         if pairs.any():
             found[label] = float(matrix.values[pairs].mean())
     if not found:
         raise AnalysisError(
-            f"no network of the study {study.name!r} has the label {study.reference!r}, which should be the "
+            f"no network of the study {study.name!r} has the label {one!r}, which should be the "
             f"reference, with another to measure; labels are "
             f"{brief(', '.join(dict.fromkeys(matrix.labels)), 200)}."
         )
