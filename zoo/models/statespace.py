@@ -104,7 +104,8 @@ class StateSpace(Dynamics):
     def _block(self, k: int, stream: Tensor, y: Tensor) -> Tensor:
         if self.spec.block == "plain":
             return y
-        return stream + F.glu(self.gates[k](F.gelu(y)), -1)
+        value, gate = self.gates[k](F.gelu(y)).chunk(2, -1)  # F.glu has no second derivative under vmap
+        return stream + value * torch.sigmoid(gate)
 
 
 class LRULayer(Diagonal):
