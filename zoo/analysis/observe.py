@@ -52,7 +52,12 @@ def _fewer_steps(seen: Trajectories, spec: ObservationSpec) -> Trajectories:
     steps = slice(spec.skip, None, spec.every)
     lengths = None if seen.lengths is None else -((spec.skip - seen.lengths) // spec.every)
     kept = {name: getattr(seen, name)[:, steps] for name in SIGNALS if getattr(seen, name) is not None}
-    return replace(seen, **kept, lengths=lengths)
+    whole = seen.states.shape[1]
+    latents = {
+        name: value[:, steps] if value.ndim > 1 and value.shape[1] == whole else value
+        for name, value in seen.latents.items()
+    }
+    return replace(seen, **kept, lengths=lengths, latents=latents)
 
 
 def _averaged(seen: Trajectories, latent: str) -> Trajectories:

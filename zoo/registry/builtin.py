@@ -161,5 +161,19 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.analyses.network:LyapunovSpec", "zoo.analysis.dynamics.lyapunov:Lyapunov"
         ),
         "gramian": Kind("zoo.specs.analyses.dynamics:GramianSpec", "zoo.analysis.dynamics.gramian:Gramian"),
+        "neighbours": Kind(
+            "zoo.specs.analyses.unfolding:NeighboursSpec", "zoo.analysis.dynamics.neighbours:Neighbours"
+        ),
+        "noise-amplification": Kind(
+            "zoo.specs.analyses.unfolding:NoiseAmplificationSpec",
+            "zoo.analysis.dynamics.neighbours:NoiseAmplification",
+        ),
+        "reconstruction": Kind(
+            "zoo.specs.analyses.unfolding:ReconstructionSpec",
+            "zoo.analysis.dynamics.reconstruction:Reconstruction",
+        ),
+        "forecast": Kind(
+            "zoo.specs.analyses.unfolding:ForecastErrorSpec", "zoo.analysis.dynamics.forecast:ForecastError"
+        ),
     },
 }
