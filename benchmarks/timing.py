@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -61,3 +61,10 @@ def report(title: str, rows: list[tuple[str, str, Ratio, str]]) -> str:
             f"| {what} | {against} | {r.ours * 1e3:.1f} | {r.theirs * 1e3:.1f} | {spread} | {goal} |"
         )
     return "\n".join(lines)
+
+
+def show(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a Markdown table."""
+    print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for row in rows:
+        print(f"| {' | '.join(map(str, row))} |", flush=True)
