@@ -160,6 +160,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "lyapunov": Kind(
             "zoo.specs.analyses.network:LyapunovSpec", "zoo.analysis.dynamics.lyapunov:Lyapunov"
         ),
+        "code-size": Kind(
+            "zoo.specs.analyses.memory:CodeSizeSpec", "zoo.analysis.dynamics.code_size:CodeSize"
+        ),
+        "recall": Kind("zoo.specs.analyses.memory:RecallSpec", "zoo.analysis.dynamics.recall:Recall"),
         "gramian": Kind("zoo.specs.analyses.dynamics:GramianSpec", "zoo.analysis.dynamics.gramian:Gramian"),
         "neighbours": Kind(
             "zoo.specs.analyses.unfolding:NeighboursSpec", "zoo.analysis.dynamics.neighbours:Neighbours"

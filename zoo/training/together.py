@@ -72,7 +72,7 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
     return [
         group[k : k + most]
         for group in found.values()
-        for most in [most_of(group[0])]
+        for most in [most_of(group[0]) if len(group) > 1 else 1]
         for k in range(0, len(group), most)
     ]
 
