@@ -99,19 +99,18 @@ def _rows(
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """All names that are found, and a row for each of the first."""
     from zoo.hub import hubs, open_hub
-    from zoo.hub.listing import known, matching
+    from zoo.hub.listing import known, matching, merged
 
     among = hubs() if hub is None else [open_hub(hub)]
     specs = _specs() if hub is None else {}
-    published: set[str] = set()
+    published: list[str] = []
     if of_specs in (None, "checkpoint") or query.bounds:
-        published.update(*(matching(each, query, progress=not as_json()) for each in among))
+        published = merged(matching(each, query, progress=not as_json()) for each in among)
     names = {name for name, row in specs.items() if of_specs in (None, row["is"]) and _fits(query, row)}
     if query.bounds:
-        names &= published
-    if of_specs in (None, "checkpoint"):
-        names |= published - specs.keys()
-    ordered = sorted(names)
+        names.intersection_update(published)
+    others = published if of_specs in (None, "checkpoint") else []
+    ordered = merged([sorted(names), (name for name in others if name not in specs)])
     shown = ordered if limit is None else ordered[:limit]
     found = {each.entry.name: each for each in known(shown, among)}
     rows = []

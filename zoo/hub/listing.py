@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from zoo.errors import HubError, ZooWarning
 from zoo.hub.base import DirectoryHub, Hub
@@ -62,8 +63,13 @@ def find(
     query: Query, among: Sequence[Hub], *, limit: int | None = None, progress: bool = False
 ) -> tuple[list[str], list[Found]]:
     """The names that a query finds on some hubs, in order, and what is known of the first ``limit``."""
-    names = sorted({name for hub in among for name in matching(hub, query, progress)})
+    names = merged(matching(hub, query, progress) for hub in among)
     return names, known(names[:limit], among)
+
+
+def merged(lists: Iterable[Iterable[str]]) -> list[str]:
+    """Each name once, in order: what is in order already, as hundreds of thousands may be, costs little."""
+    return sorted(dict.fromkeys(chain.from_iterable(lists)))
 
 
 def matching(hub: Hub, query: Query, progress: bool = False) -> list[str]:

@@ -115,3 +115,12 @@ def test_a_bound_is_one_of_every_member() -> None:
 def test_everything_is_no_condition() -> None:
     assert patterns("*") == ()
     assert patterns(["a*", "!ab"]) == ("a*", "!ab")
+
+
+@pytest.mark.parametrize("query", [Query(), Query(model="gru"), Query(task="sine"), Query(paper="dsa")])
+def test_names_are_found_in_order_without_a_look_at_the_rows(query: Query) -> None:
+    where, values = query.sql()
+    asked = f"EXPLAIN QUERY PLAN SELECT name FROM entries WHERE {where} ORDER BY name"
+    database = Database(None)
+    (step,) = database.open.execute(asked, values).fetchall()
+    assert "COVERING INDEX" in step[-1]

@@ -29,10 +29,11 @@ CREATE TABLE entries (
     members INTEGER, parameters INTEGER, snapshots INTEGER, size INTEGER, held INTEGER, failed INTEGER,
     license TEXT, created TEXT, problem TEXT, tags TEXT, revisions TEXT
 );
-CREATE INDEX by_model ON entries (model, name);
-CREATE INDEX by_task ON entries (task, name);
-CREATE INDEX by_learner ON entries (learner, name);
-CREATE INDEX by_paper ON entries (paper, name);
+CREATE INDEX by_name ON entries (live, name);
+CREATE INDEX by_model ON entries (model, live, name);
+CREATE INDEX by_task ON entries (task, live, name);
+CREATE INDEX by_learner ON entries (learner, live, name);
+CREATE INDEX by_paper ON entries (paper, live, name);
 CREATE INDEX unsettled ON entries (name) WHERE stamp = '';
 CREATE TABLE tags (tag TEXT, entry INTEGER, PRIMARY KEY (tag, entry)) WITHOUT ROWID;
 CREATE INDEX tags_of ON tags (entry);

@@ -79,7 +79,7 @@ class Query:
 
     def sql(self) -> tuple[str, list[str | float]]:
         """The same as a condition on the table ``entries``, and its parameters."""
-        terms, values = ["live"], list[str | float]()
+        terms, values = ["live = 1"], list[str | float]()
 
         def add(term: str, *given: str | float) -> None:
             terms.append(term)
