@@ -30,10 +30,21 @@ def test_spectrum_of_known_variances() -> None:
     assert found.numbers["participation"] == pytest.approx(variances.sum() ** 2 / (variances**2).sum())
     share = np.sqrt(variances) / np.sqrt(variances).sum()
     assert found.numbers["rankme"] == pytest.approx(np.exp(-(share * np.log(share)).sum()))
+    share = variances / variances.sum()
+    assert found.numbers["effective-rank"] == pytest.approx(np.exp(-(share * np.log(share)).sum()))
     assert found.numbers["for-90"] == np.searchsorted(np.cumsum(variances) / variances.sum(), 0.9) + 1
     flat = analyse([white(np.ones(7))], "spectrum").only
     assert flat.numbers["participation"] == pytest.approx(7)
-    assert flat.numbers["rankme"] == pytest.approx(7)
+    assert flat.numbers["rankme"] == flat.numbers["effective-rank"] == pytest.approx(7)
+
+
+def test_spectrum_of_samples_that_are_enough() -> None:
+    """Card 13: RankMe of a sphere in 64 dimensions is near 64 with a hundred times as many samples."""
+    rng = np.random.default_rng(0)
+    sphere = analyse([rng.normal(size=(1, 6400, 64))], "spectrum").only.numbers
+    assert sphere["rankme"] > 0.98 * 64
+    power = rng.normal(size=(1, 6400, 64)) * np.arange(1, 65.0) ** -0.6
+    assert analyse([power], "spectrum", ranks=[3, 50]).only.numbers["alpha"] == pytest.approx(1.2, abs=0.05)
 
 
 def two_tasks(trials: int = 200, time: int = 12, seed: int = 0) -> Trajectories:

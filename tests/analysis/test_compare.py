@@ -145,7 +145,7 @@ def test_labels(rnn) -> None:
     assert compare(arrays, "cka", labels=expected).labels == expected
     found = compare(arrays, "cka", labels={"vanilla": "rnn-*", "gated": ("gru-1", "gru-2")})
     assert found.labels == expected
-    assert set(found.statistics()) == {"decoding", "chance", "silhouette", "within", "between"}
+    assert set(found.statistics()) == {*("decoding", "nearest", "chance", "silhouette", "within", "between")}
     for labels, message in [
         (["a"], "1 labels for 4"),
         ({"a": "rnn-*"}, "no label is given for 'gru-1, gru-2'"),

@@ -81,6 +81,11 @@ def test_a_spec_goes_all_the_way(spec: Path, tmp_path: Path) -> None:
     assert compared["values"][0][1] == compared["values"][1][0] > 0
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert "tiny/0" in matrix.read_text()
+    identified = answer(
+        *("identify", "tiny/*", "--among", "tiny/*", "--metric", "cka", "-r", "observe={noise: 0.01}")
+    )
+    assert identified["accuracy"] == 1
+    assert identified["confusion"] == {"labels": ["tiny"], "counts": [[2]]}
     zoo("pull", "tiny", "--to", str(tmp_path / "hub"))
     zoo("delete", "tiny", "--yes")
     assert "no checkpoint 'tiny'" in refused("run", "tiny")

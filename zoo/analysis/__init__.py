@@ -9,6 +9,7 @@ from zoo.analysis.bootstrap import Bootstrap, bootstrap
 from zoo.analysis.compare import compare
 from zoo.analysis.dynamics.choosing import Sweep, sweep
 from zoo.analysis.finding import Finding, Findings
+from zoo.analysis.identify import Identification, identify
 from zoo.analysis.landmarks import LandmarkMap, landmarks
 from zoo.analysis.matrix import DistanceMatrix
 from zoo.analysis.measure import Found, Measurement, analyse, measure
@@ -22,12 +23,14 @@ __all__ = [
     "Finding",
     "Findings",
     "Found",
+    "Identification",
     "LandmarkMap",
     "Measurement",
     "Sweep",
     "analyse",
     "bootstrap",
     "compare",
+    "identify",
     "landmarks",
     "measure",
     "observe",

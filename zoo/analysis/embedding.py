@@ -88,6 +88,13 @@ def _between(points: np.ndarray) -> np.ndarray:
     return np.linalg.norm(points[:, None] - points[None], axis=-1)
 
 
+def nearest_share(distances: np.ndarray, codes: np.ndarray) -> float:
+    """Share of the items ``[n]`` whose nearest other item has the same code; ties count in part."""
+    others = distances + np.diag(np.full(len(distances), np.inf))
+    nearest = others == others.min(1, keepdims=True)
+    return float(((nearest & (codes[:, None] == codes)).sum(1) / nearest.sum(1)).mean())
+
+
 def group_statistics(distances: np.ndarray, labels: Sequence[str]) -> dict[str, float]:
     """How well a matrix separates labels; see :meth:`zoo.analysis.DistanceMatrix.statistics`."""
     members, codes = companions(labels)
@@ -104,6 +111,7 @@ def group_statistics(distances: np.ndarray, labels: Sequence[str]) -> dict[str, 
     )
     return {
         "decoding": float(hits.mean()),
+        "nearest": nearest_share(among, codes),
         "chance": int(np.bincount(codes).max()) / len(codes),
         **{name: float(value) for name, value in separation(among, codes).items()},
     }

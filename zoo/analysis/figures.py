@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -235,3 +235,25 @@ def _short(name: str, longest: int = LONGEST) -> str:
     """A name that fits beside a figure, as plain text: a dollar sign would begin mathematics."""
     text = name if len(name) <= longest else f"{name[: longest // 2 - 1]}…{name[-longest // 2 :]}"
     return text.replace("$", r"\$")
+
+
+def confusion_figure(labels: Sequence[str], counts: np.ndarray, title: str = "") -> Figure:
+    """How many of each label (row) were taken for each (column), as shares of the row, with the counts."""
+    figures = need("matplotlib.figure", "viz", "Drawing a figure")
+    need("matplotlib.backends.backend_agg", "viz", "Drawing a figure")
+    side = float(np.clip(0.45 * len(labels) + 1.8, SMALLEST, LARGEST))
+    figure: Figure = figures.Figure(figsize=(side + 0.4, side), layout="constrained")
+    axes = figure.subplots()
+    totals = counts.sum(1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if len(labels) <= 20:
+        for row, column in np.argwhere(counts).tolist():
+            colour = "white" if shares[row, column] > 0.6 else INK
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
+    shown = [label if len(label) <= BRIEF else label[: BRIEF - 1] + "…" for label in labels]
+    axes.set_xticks(range(len(labels)), shown, rotation=45, ha="right", fontsize=8)
+    axes.set_yticks(range(len(labels)), shown, fontsize=8)
+    axes.set(xlabel="nearest", ylabel="made of")
+    axes.set_title(title, color=INK, fontsize=10)
+    return figure

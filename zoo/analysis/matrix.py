@@ -93,7 +93,8 @@ class DistanceMatrix:
         """How far the labels are apart, over the networks whose label has two members or more.
 
         ``decoding``: accuracy of a linear support vector machine on the plane of metric
-        multidimensional scaling, leaving out one network at a time; ``chance``: share of the most
+        multidimensional scaling, leaving out one network at a time; ``nearest``: share of networks whose
+        nearest other one has their label; ``chance``: share of the most
         frequent label; ``silhouette``: mean over networks, in [-1, 1]; ``within`` and ``between``: mean
         distance of two networks with the same label and with different ones. Empty where fewer than two
         labels have two members. Raises :class:`MissingDependencyError` without scikit-learn.

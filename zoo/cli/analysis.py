@@ -16,6 +16,7 @@ from zoo.errors import AnalysisError
 def add_to(app: typer.Typer) -> None:
     app.command("compare")(compare)
     app.command("analyse")(analyse)
+    app.command("identify")(identify)
     app.command("reproduce")(reproduce)
 
 
@@ -85,6 +86,44 @@ def analyse(
     emit(
         [finding.plain() for finding in found.values()], found.table(), *(f"wrote {path}" for path in written)
     )
+
+
+def identify(
+    recordings: Annotated[
+        list[str], typer.Argument(help="Recordings: .npy or .npz files; or names, to be recorded (-r).")
+    ],
+    among: Annotated[
+        list[str], typer.Option("--among", help="Names or globs of networks that they may be of.")
+    ],
+    metric: Annotated[str, typer.Option(help="Kind of comparator; zoo kinds lists them.")] = "dsa",
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", "--parameter", help="field=value of the comparator.")
+    ] = None,
+    record: Annotated[
+        list[str] | None,
+        typer.Option("-r", "--record", help="field=value that differs for recordings: observe={units: 9}."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Figure of the confusion to write: .png or .svg.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Distances and guesses to write: .json.")] = None,
+    json: Json = False,
+) -> None:
+    """Which network a recording was made of: the nearest, by any comparator."""
+    from zoo.analysis.identify import identify
+
+    found = identify(
+        recordings,
+        among,
+        metric,
+        record=_parameters(record),
+        progress=not as_json(),
+        **_parameters(parameter),
+    )
+    written = [write(path) for path, write in ((save, found.to_json), (plot, found.plot)) if path]
+    data, rows = found.plain(), []
+    if "accuracy" in data:
+        rows = [("accuracy", found.accuracy), ("chance", found.chance), ("of labels", found.label_accuracy)]
+    shown = [table("", ("statistic", "value"), rows)] if rows else []
+    emit(data, found.table(), *shown, *(f"wrote {path}" for path in written))
 
 
 def _parameters(given: list[str] | None) -> dict[str, Any]:

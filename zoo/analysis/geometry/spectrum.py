@@ -26,8 +26,11 @@ ROUNDING = 1e-12
 
 
 class Spectrum(Measurement[SpectrumSpec]):
-    """Numbers: ``participation``, ``rankme``, ``alpha`` (where ranks enough are there) with ``fit``, its R²,
-    and ``for-90`` and ``for-99``, components for so many per cent of the variance. Array: ``eigenvalues``."""
+    """Numbers: ``participation``, ``rankme``, ``effective-rank``, ``alpha`` (where ranks enough are there)
+    with ``fit``, its R², and ``for-90`` and ``for-99``, components for so many per cent of the variance.
+    Array: ``eigenvalues``."""
+
+    version = 2
 
     def find(self, run: Trajectories, network: Network | None) -> Found:
         samples = run.states[chosen(run, self.spec)]
@@ -44,6 +47,7 @@ class Spectrum(Measurement[SpectrumSpec]):
         numbers = {
             "participation": values.sum() ** 2 / values.square().sum(),
             "rankme": torch.special.entr(share).sum().exp(),
+            "effective-rank": torch.special.entr(values / values.sum()).sum().exp(),
             "for-90": 1 + (gathered < 0.9).sum(),
             "for-99": 1 + (gathered < 0.99).sum(),
         }

@@ -23,8 +23,8 @@ class SpectrumSpec(ActivitySpec):
     """The eigenvalues λ of the covariance of the units, and what sums them up.
 
     The participation ratio (Σλ)²/Σλ² (Gao et al. 2017), RankMe, the exponential of the entropy of √λ/Σ√λ
-    (Garrido et al. 2023), and the exponent α of λ_k ~ k^-α (Stringer et al. 2019; α-ReQ, Agrawal et al.
-    2022).
+    (Garrido et al. 2023), the effective rank, the same of λ/Σλ (Roy & Vetterli 2007), and the exponent α of
+    λ_k ~ k^-α (Stringer et al. 2019; α-ReQ, Agrawal et al. 2022).
     """
 
     kind: Literal["spectrum"] = "spectrum"
