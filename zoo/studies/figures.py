@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -101,7 +101,10 @@ def _curves(axes: Axes, result: StudyResult, reference: str) -> None:
             linewidth=1.2,
             label=f"{key} (largest {values.max():.2g})",
         )
-        axes.set_xticks(range(len(labels)), labels, rotation=45 if len(labels) > 6 else 0)
+        turned: dict[str, Any] = (
+            {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 6 else {}
+        )
+        axes.set_xticks(range(len(labels)), labels, **turned)
     _style(axes, f"distance from {reference}", "share of the largest")
     axes.set_xlabel(result.study.label or "", fontsize=8, color=INK)
     axes.legend(frameon=False, fontsize=7)
