@@ -103,6 +103,11 @@ def test_packages_that_are_missing_say_how_to_install_them(monkeypatch: pytest.M
         installed("nitime")
 
 
+def test_none_is_trained() -> None:
+    with pytest.raises(SpecError, match=r"cannot be trained[\s\S]*when its name is asked for"):
+        zoo.train(GRASSHOPPER)
+
+
 def test_sources_are_strict() -> None:
     adapter = TypeAdapter(Source)
     for bad in (

@@ -41,7 +41,9 @@ class Recording(Dynamics):
         ).is_meta:  # a checkpoint's is filled, and there is nothing to begin another with
             raise SpecError(
                 "a recording cannot be trained or begun anew: all that it is was recorded.",
-                "Make one from arrays with: zoo import FILE --licence … --source … --output …",
+                "It is read from its source when its name is asked for, as by zoo.load."
+                if spec.source
+                else "Make one from arrays with: zoo import FILE --licence … --source … --output …",
             )
         super().__init__(spec, inputs, outputs)
         for name, (shape, whole) in contents(spec).items():
