@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from zoo.analysis.geometry.reliability import discriminant
 from zoo.analysis.measure import analyse
 from zoo.errors import AnalysisError
 from zoo.models.trajectories import Trajectories
@@ -62,6 +63,28 @@ def test_what_can_be_read_stays_while_cka_does_not(found) -> None:
     assert numbers["unrelated"] < 0.1
     assert numbers["shared-outlier"] > 0.999
     assert 0.05 < numbers["invertible"] < 0.95
+
+
+def test_the_probe_against_scikit_learn() -> None:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    run = clouds(seed=3)
+    samples, classes = run.states[:, 0], run.latents["kind"]
+    expected = LinearDiscriminantAnalysis().fit(samples[:250], classes[:250]).predict(samples[250:])
+    found = discriminant(samples[:250], classes[:250], samples[250:])
+    np.testing.assert_array_equal(found, expected)
+    assert (found == classes[250:]).double().mean() > 0.8
+
+
+def test_moved_classes_are_read_to_the_last_sample() -> None:
+    """Also where some directions hardly vary within classes, as of units that are nearly always silent."""
+    run = clouds(seed=4)
+    samples = run.states[:, 0] * torch.logspace(0, -5, 12, dtype=torch.float64)
+    classes = run.latents["kind"]
+    moved = samples + 100 * (classes[:, None] < 3) * torch.randn(12, dtype=torch.float64).sign()
+    before, after = (discriminant(each[:250], classes[:250], each[250:]) for each in (samples, moved))
+    right = classes[250:]
+    assert int((after == right).sum()) >= int((before == right).sum())
 
 
 def test_it_is_drawn(found, tmp_path) -> None:

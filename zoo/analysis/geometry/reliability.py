@@ -48,6 +48,8 @@ class CKAReliability(Measurement[CKAReliabilitySpec]):
     was moved, and the ``limit`` ``[case]`` of each.
     """
 
+    version = 2
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         spec, name = self.spec, calling(run.name)
         keep = chosen(run, spec)
@@ -145,13 +147,14 @@ class CKAReliability(Measurement[CKAReliabilitySpec]):
 
     def _probe(self, samples: Tensor, classes: Tensor) -> float:
         """Accuracy of linear discriminant analysis on held-out samples."""
-        models = need("sklearn.discriminant_analysis", "analysis", "A linear probe")
         selection = need("sklearn.model_selection", "analysis", "A linear probe")
         folds = selection.StratifiedKFold(self.spec.folds, shuffle=True, random_state=0)
-        # Its tolerance is relative to the largest distance of two classes, which is large after a move.
-        model = models.LinearDiscriminantAnalysis(solver="svd", tol=1e-10)
-        x, y = samples.cpu().numpy(), classes.cpu().numpy()
-        return float(selection.cross_val_score(model, x, y, cv=folds).mean())
+        right = 0
+        for train, test in folds.split(classes.cpu().numpy(), classes.cpu().numpy()):
+            fitted, held = (torch.from_numpy(rows).to(samples.device) for rows in (train, test))
+            guess = discriminant(samples[fitted], classes[fitted], samples[held])
+            right += int((guess == classes[held]).sum())
+        return right / len(samples)
 
     def _outliers(self, samples: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         cases, count = self.spec.cases, len(samples)
@@ -181,6 +184,22 @@ class CKAReliability(Measurement[CKAReliabilitySpec]):
         axes.set_title(f"{finding.name}: a probe keeps {kept:.1%}", color=INK, fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
         return figure
+
+
+def discriminant(samples: Tensor, classes: Tensor, others: Tensor) -> Tensor:
+    """Classes ``[other]`` of others, by linear discriminant analysis of ``samples`` ``[sample, unit]``.
+
+    Distances from the means are taken as they are: multiplied out, as the decision of a hyperplane is, they
+    would be lost in rounding where classes are far apart along directions that hardly vary within them.
+    """
+    kinds, which, counts = classes.unique(return_inverse=True, return_counts=True)
+    share = torch.nn.functional.one_hot(which).to(samples)
+    means = share.T @ samples / counts[:, None]
+    _, values, basis = torch.linalg.svd(samples - means[which], full_matrices=False)
+    kept = values > ROUNDING * values[0]
+    whitening = basis[kept].T / values[kept] * (len(samples) - len(kinds)) ** 0.5
+    distances = ((others[:, None] - means) @ whitening).square().sum(-1)
+    return kinds[(distances - 2 * (counts / len(samples)).log()).argmin(1)]
 
 
 def _moved(samples: Tensor, subsets: Tensor, away: Tensor) -> Tensor:
