@@ -41,7 +41,8 @@ class RecallSpec(MeasurementSpec):
     """Patterns of each set that are recalled."""
     corruption: Fraction = 0.0
     """Share of the units that are turned over in a cue."""
-    sweeps: Annotated[int, Field(ge=1, le=10_000)] = 20
+    sweeps: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Just above a capacity, states leave a pattern slowly."""
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.9
 
 
