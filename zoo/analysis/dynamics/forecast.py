@@ -79,7 +79,7 @@ class ForecastError(Measurement[ForecastErrorSpec]):
         axes.plot(range(1, len(relative) + 1), relative, color=COLOURS[0])
         axes.axhline(1.0, color=FAINT, linewidth=0.8, linestyle="--")
         axes.set(xlabel="steps ahead", ylabel="error / that of no change", ylim=(0, None))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="x", integer=True)
         axes.set_title(finding.name, color=INK, fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
         return figure
