@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -26,7 +27,12 @@ def draw() -> Figure:
         loads = tuple(load for load in LOADS if load <= 1 or "pseudo" not in name)
         (finding,) = analyse([name], "recall", units=(100,), loads=loads, corruption=0.05).values()
         overlap = finding["overlap"][0]
-        style = {"color": COLOURS[at], "marker": MARKERS[at], "markersize": 3, "linewidth": 1.2}
+        style: dict[str, Any] = {
+            "color": COLOURS[at],
+            "marker": MARKERS[at],
+            "markersize": 3,
+            "linewidth": 1.2,
+        }
         axes.errorbar(loads, overlap.mean(1), overlap.std(1), label=label, **style)
     axes.axvline(0.138, color=FAINT, linewidth=0.8, linestyle="--")
     axes.set(xscale="log", xlabel="patterns a unit", ylabel="overlap after recall", ylim=(0, 1.05))
