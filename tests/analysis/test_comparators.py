@@ -317,8 +317,9 @@ def test_predictivity_that_cannot_be_measured(comparator, wrap, rnn) -> None:
         repeated.features(once)
     with pytest.raises(AnalysisError, match="one value a trial"):
         repeated.features(replace(run, latents={"condition": torch.zeros(80, 8, dtype=torch.int64)}))
-    mixed = replace(run, latents={"condition": run.latents["condition"][torch.randperm(80)]})
-    pure = replace(mixed, states=torch.from_numpy(np.random.default_rng(5).normal(size=(80, 8, 1))))
+    against = np.random.default_rng(5).normal(size=(40, 8, 3)).repeat(2, 0)
+    against[1::2] *= -1
+    pure = replace(run, states=torch.from_numpy(against), latents={"condition": torch.arange(80) // 2})
     with pytest.raises(AnalysisError, match="do not agree in any unit"):
         repeated.features(pure)
 

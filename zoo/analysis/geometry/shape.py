@@ -13,6 +13,9 @@ from zoo.analysis.base import Features
 BLOCK = 2**24
 """Numbers of cross-covariance held at once: 128 MiB."""
 
+SPARE = 8
+"""A block of so many times the pairs that are asked for is still sooner computed than these one by one."""
+
 
 def flat(states: Tensor) -> Tensor:
     """Samples × units ``[trial × time, unit]``, centred, with a largest value near 1."""
@@ -66,7 +69,7 @@ def cross_covariances(
     some, others = (side.unique() for side in pairs.T)
     width, numbers = stack.shape[-1], stack[0, ..., 0, 0].numel()
     many = max(1, BLOCK // share // (numbers * width**2))
-    if len(some) * len(others) > 2 * len(pairs) or len(others) > many:
+    if len(some) * len(others) > SPARE * len(pairs) or len(others) > many:
         many = min(many, max(1, BLOCK // share // stack[0].numel()))
         for rows in torch.arange(len(pairs), device=pairs.device).split(many):
             i, j = pairs[rows].T
