@@ -74,6 +74,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "discretisation": "bilinear",
     },
     "delay-mlp": {"kind": "delay-mlp", "hidden": [7, 5], "delays": 3, "interval": 2, "normalise": True},
+    "settling": {"kind": "settling", "hidden": [7]},
     "lorenz": {"kind": "lorenz"},
     "lorenz-96": {"kind": "lorenz-96", "sites": 6},
     "bistable": {"kind": "planar"},
@@ -124,6 +125,8 @@ MEMORIES: dict[str, tuple[str, str]] = {
 LAYERED: dict[str, dict[str, Any]] = {
     "kv-memory": {"kind": "kv-memory"},
     "mlp": {"kind": "mlp", "hidden": [7, 5]},
+    "mlp-wide": {"kind": "mlp", "hidden": [7, 5], "parametrisation": "ntk"},
+    "goodness": {"kind": "goodness", "hidden": [7, 5]},
     "mlp-normed": {
         "kind": "mlp",
         "hidden": [7],
@@ -225,6 +228,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "sine-contexts": {"kind": "sine", "frequencies": [1.0, 2.0, 3.0], "contexts": 2, "steps": 15},
     "modular-sines": {"kind": "modular-sines"},
     "digits": {"kind": "digits"},
+    "digits-shown": {"kind": "digits", "shown": 6},
     "digits-rows": {"kind": "digits", "layout": "rows", "classes": [1, 7], "permutation": 0, "noise": 0.1},
     "patterns": {
         "kind": "patterns",
@@ -290,6 +294,55 @@ LEARNERS: dict[str, dict[str, Any]] = {
     "store": {"kind": "store"},
     "delta-rule": {"kind": "delta-rule", "rate": 0.5},
 }
+
+
+FAST = {"kind": "adam", "lr": 2e-2}
+RULES: dict[str, dict[str, Any]] = {
+    "feedback-alignment": {"kind": "feedback-alignment", "clip_norm": 0.5, "optimizer": FAST},
+    "feedback-learned": {
+        "kind": "feedback-alignment",
+        "feedback": "learned",
+        "optimizer": {"kind": "sgd", "lr": 0.3, "momentum": 0.9, "weight_decay": 1e-3},
+    },
+    "direct-feedback-alignment": {
+        "kind": "direct-feedback-alignment",
+        "optimizer": FAST,
+        "schedule": {"kind": "cosine", "warmup": 3},
+    },
+    "align-zero": {"kind": "align", "variant": "zero", "optimizer": FAST},
+    "align-ada": {"kind": "align", "optimizer": FAST},
+    "predictive-coding": {"kind": "predictive-coding", "steps": 5, "optimizer": FAST},
+    "predictive-coding-fixed": {
+        "kind": "predictive-coding",
+        "predictions": "fixed",
+        "rate": 1.0,
+        "steps": 2,
+        "optimizer": FAST,
+    },
+    "forward-forward": {"kind": "forward-forward", "threshold": 0.1, "optimizer": FAST},
+    "equilibrium-propagation": {
+        "kind": "equilibrium-propagation",
+        "loss": "mse",
+        "rates": [0.1, 0.1],
+        "nudging": "symmetric",
+        "schedule": {"kind": "constant", "warmup": 3},
+    },
+    "equilibrium-symmetric": {
+        "kind": "equilibrium-propagation",
+        "loss": "mse",
+        "rates": [0.1],
+        "nudging": "symmetric",
+    },
+}
+"""Learners that give updates of their own, for models that offer what they need."""
+PARTNERS: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(RULES, ("mlp", "digits")),
+    "forward-forward": ("goodness", "digits"),
+    "equilibrium-propagation": ("settling", "digits-shown"),
+    "equilibrium-symmetric": ("settling", "digits-shown"),
+}
+"""The model and the task that a rule goes with."""
+LEARNERS |= RULES
 
 
 def experiment(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -42,11 +43,19 @@ class Network(nn.Module):
         """The name that it was loaded by."""
         self.digest = ""
         """SHA-256 of the weights file it came from."""
+        self.owned: Callable[[], Mapping[str, Tensor]] | None = None
+        """What its learner has beside the model, where it has had one or was saved with it."""
 
     def learner(self) -> Learner:
-        """The LightningModule that trains this network by the rule of its experiment, in train mode."""
+        """The LightningModule that trains this network by the rule of its experiment, in train mode.
+
+        One that owns parameters goes on with those that it was saved with.
+        """
         spec = self.experiment.learner
         made: Learner = registry.implementation("learners", spec.kind)(spec, self)
+        if self.owned is not None:
+            made.restore(self.owned(), f"what {self.name} was saved with")
+        self.owned = made.own
         return made.train()
 
     # Running it -----------------------------------------------------------------------------
@@ -124,6 +133,18 @@ class Network(nn.Module):
         finally:
             self.train(was_training)
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def updates(self) -> dict[str, float | None]:
+        """How its learner's next update compares with the gradient of the loss: the metrics ``update/…`` that
+        ``record.updates`` asks for; none where it does not."""
+        if self.experiment.record.updates is None or not self.experiment.learner.learns:
+            return {}
+        from zoo.learners.report import report
+
+        owned = self.owned
+        learner = self.learner()
+        self.owned = owned  # looking at a network leaves it as it was
+        return report(learner, self.model.state_dict, learner.own)
 
 
 def build(experiment: ExperimentSpec) -> Network:

@@ -67,7 +67,12 @@ NUMBERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 """Cases, and grids of numbers in which members that train together may differ."""
 CASES = [
     *[(model, "backprop", "seeds") for model in MODELS],
-    *[("elman", learner, grid) for learner in LEARNERS for grid in GRIDS],
+    *[
+        (examples.PARTNERS.get(learner, ("elman", ""))[0], learner, grid)
+        for learner in LEARNERS
+        for grid in GRIDS
+        if learner not in examples.RULES or grid == "seeds" or learner == "align-ada"
+    ],
     ("rate-leaky", "backprop-clipped", "rates"),
 ]
 
@@ -76,6 +81,8 @@ def population(
     precision: str, steps: int, grid: dict[str, Any], members: int = 2, **case: Any
 ) -> list[ExperimentSpec]:
     learner = case.pop("learner", "backprop")
+    if isinstance(learner, str) and learner in examples.PARTNERS:
+        case["task"] = examples.PARTNERS[learner][1]
     spec = experiment(learner=learner if isinstance(learner, str) else "backprop", **case).plain()
     if not isinstance(learner, str):
         spec["learner"] = learner

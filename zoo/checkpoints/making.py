@@ -53,6 +53,8 @@ def make(
     }
     for index, member in enumerate(members):
         files[record.weights(index)] = safetensors_bytes(member.model.state_dict())
+        if owned := dict(member.owned()) if member.owned is not None else {}:
+            files[record.owned(index)] = safetensors_bytes(owned)
     if picture := _portrait(record, experiment, members):
         files[PORTRAIT] = picture
     return record, files

@@ -36,6 +36,11 @@ def load_network(folder: CheckpointFolder, member: int | None = None, step: int 
     _check_size(folder, file, network)
     fill(network, folder.tensors(file), str(folder.path / file))
     network.record = record
+    owned = next(
+        (name for name in (record.owned(index, step), record.owned(index)) if name in record.files), ""
+    )
+    if owned:
+        network.owned = lambda: folder.tensors(owned)
     network.digest = origin(folder, member, step)
     network.batches_seen = record.steps[index] if step is None else step
     return network.eval()
@@ -142,20 +147,24 @@ def measure_members(folder: CheckpointFolder, device: str = "cpu") -> dict[str, 
 def evaluate(network: Network) -> dict[str, float | None]:
     """Means over the splits that its experiment is measured on: ``split/name`` → value, none where it is
     no finite number."""
-    return evaluated(network.experiment, network.measure)
+    return evaluated(network.experiment, network.measure, network.updates)
 
 
 def evaluated(
-    experiment: ExperimentSpec, measure: Callable[[str, int], Mapping[str, Tensor]]
+    experiment: ExperimentSpec,
+    measure: Callable[[str, int], Mapping[str, Tensor]],
+    updates: Callable[[], Mapping[str, float | None]],
 ) -> dict[str, float | None]:
-    """The same of whatever measures: split and trials → name → ``[example]``."""
+    """The same of whatever measures: split and trials → name → ``[example]``; and how its learner's update
+    compares with the gradient."""
     evaluation = experiment.record.evaluation
     means = {
         f"{split}/{name}": values.mean().item()
         for split in evaluation.splits
         for name, values in measure(split, evaluation.trials).items()
     }
-    return {name: value if math.isfinite(value) else None for name, value in means.items()}
+    found = {name: value if math.isfinite(value) else None for name, value in means.items()}
+    return {**found, **updates()}
 
 
 def _probe(folder: CheckpointFolder) -> tuple[Tensor, Tensor]:

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import lightning.pytorch as L
 import torch
 from torch import Tensor
-from torch.func import vmap
+from torch.func import functional_call, vmap
 
+from zoo.errors import CheckpointError, cut
 from zoo.models.dynamics import Output
 from zoo.network import Network
 from zoo.specs.families import LearnerSpec
 from zoo.tasks.base import Batch
 
 
+class Update(NamedTuple):
+    """What a learner would change, from one batch."""
+
+    loss: Tensor
+    """What is reported as the loss of training, a single number."""
+    weights: dict[str, Tensor]
+    """Of the model's parameters by name: where a gradient would stand, or changes (as the rule says). What is
+    not named stays as it is."""
+    own: dict[str, Tensor]
+    """The same of the learner's own parameters."""
+
+
 class Learner(L.LightningModule):
     """A rule by which a network learns, built from ``(spec, network)``.
 
-    A new rule gives ``training_step``, which gets a :class:`~zoo.tasks.base.Batch`, and
-    ``configure_optimizers``; whatever changes weights does so through an optimizer object, so that
+    One that lowers a loss by its gradient gives ``training_step``, which gets a
+    :class:`~zoo.tasks.base.Batch`, and ``configure_optimizers``; any other is a
+    :class:`~zoo.learners.rule.Rule`. Whatever changes weights does so through an optimizer object, so that
     Lightning's counters, checkpoints and limits keep working. Batches are counted by the zoo in
     ``network.batches_seen``: Lightning's ``global_step`` counts optimizer steps.
+
+    Parameters and buffers that a learner has itself are saved beside the model, and restored.
     """
 
     vectorises: ClassVar[bool] = False
@@ -61,6 +77,59 @@ class Learner(L.LightningModule):
             return self.loss(Output(y, states), Batch(x, target, mask, torch.zeros(len(x)), {}))
 
         return vmap(one)(output.y, dict(output.states), batch.x, batch.y, batch.mask)
+
+    # What it owns, and what it would do -----------------------------------------------------
+
+    def own(self) -> dict[str, Tensor]:
+        """The tensors that are the learner's and not the network's, by name."""
+        state = dict([*self.named_parameters(), *self.named_buffers()])
+        return {name: value.detach() for name, value in state.items() if not name.startswith("network.")}
+
+    def restore(self, tensors: Mapping[str, Tensor], origin: str = "what was saved of the learner") -> None:
+        """Take up what :meth:`own` gave. Raises :class:`CheckpointError` unless names and shapes agree."""
+        expected = self.own()
+        wrong = sorted(expected.keys() ^ tensors.keys())
+        wrong += [
+            name for name in expected.keys() & tensors.keys() if expected[name].shape != tensors[name].shape
+        ]
+        if wrong:
+            raise CheckpointError(
+                f"{origin} does not fit the learner {self.spec.kind!r}: {cut(', '.join(wrong), 200)}. "
+                "Fetch the checkpoint again, or train it anew."
+            )
+        with torch.no_grad():
+            for name, value in expected.items():
+                value.copy_(tensors[name])
+
+    def draw(self, batch: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        """Random numbers that :meth:`update` needs of a batch, on the batch's device."""
+        return {}
+
+    def update(
+        self,
+        weights: Mapping[str, Tensor],
+        own: Mapping[str, Tensor],
+        batch: Batch,
+        drawn: Mapping[str, Tensor],
+    ) -> Update:
+        """What it would change where the model's tensors are ``weights`` and its own are ``own``; here, the
+        gradient of :meth:`loss`."""
+        return self.gradient(weights, batch, self.loss)
+
+    def gradient(self, weights: Mapping[str, Tensor], batch: Batch, loss: Any = None) -> Update:
+        """The gradient of a loss of ``(output, batch)``; without one, of the loss of the task."""
+        leaves = {
+            name: value.detach().requires_grad_(value.is_floating_point()) for name, value in weights.items()
+        }
+        with torch.enable_grad():
+            output = functional_call(self.network.model, leaves, (batch.x,))
+            value = self.network.losses(output.y, batch).mean() if loss is None else loss(output, batch)
+            names = [name for name, each in self.network.model.named_parameters() if each.requires_grad]
+            found = torch.autograd.grad(value, [leaves[name] for name in names], allow_unused=True)
+        given = {name: each for name, each in zip(names, found, strict=True) if each is not None}
+        return Update(value.detach(), given, {})
+
+    # What Lightning asks --------------------------------------------------------------------
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self.network.batches_seen += 1

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.learners.backprop import make_optimizer
+from zoo.learners.base import Learner
 from zoo.specs.learners.backprop import AdamSpec, AdamWSpec, SGDSpec
 
 OptimizerSpec = AdamSpec | AdamWSpec | SGDSpec
@@ -40,6 +41,39 @@ def clip_members(parameters: Sequence[torch.nn.Parameter], most: Tensor) -> None
     scale = (most.to(norms) / (norms + 1e-6)).clamp(max=1.0)
     for gradient in gradients:
         gradient.mul_(_column(scale, gradient))
+
+
+class StackedOwned(nn.Module):
+    """What the learners of several networks own beside them, with a leading member axis."""
+
+    def __init__(self, learners: Sequence[Learner]) -> None:
+        super().__init__()
+        first = learners[0].own() if learners else {}
+        trains = (
+            {name for name, value in learners[0].named_parameters() if value.requires_grad} if first else ()
+        )
+        self.names = tuple(first)
+        self.values = nn.ParameterList(
+            nn.Parameter(torch.stack([each.own()[name] for each in learners]), requires_grad=name in trains)
+            for name in self.names
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All by name, ``[member, …]``."""
+        return {name: value.detach() for name, value in zip(self.names, self.values, strict=True)}
+
+    def learned(self) -> dict[str, nn.Parameter]:
+        """Those that the learners change."""
+        return {name: each for name, each in zip(self.names, self.values, strict=True) if each.requires_grad}
+
+    def member(self, index: int) -> dict[str, Tensor]:
+        """What one of them owns."""
+        return {name: value[index] for name, value in self.tensors().items()}
+
+    def keep(self, members: Sequence[int]) -> None:
+        """Let all others go; the parameters stay the same objects."""
+        for value in self.values:
+            value.data, value.grad = value.data[members], None
 
 
 class StackedOptimizer(torch.optim.Optimizer):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,6 +13,23 @@ from zoo.models.base import Model, Output
 
 At = Callable[[str, Tensor], Tensor]
 """``at(site, value) -> value``: says what a site holds, and gives it back as interventions leave it."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a chain, as a function of the model's tensors by name: h = after(scale · W below + b)."""
+
+    weight: str
+    bias: str | None
+    scale: float = 1.0
+    after: Callable[[Mapping[str, Tensor], Tensor], Tensor] = lambda others, drive: drive
+    """What follows, from the tensors in ``others`` and the drive ``[batch, time, units]``."""
+    others: tuple[str, ...] = ()
+
+    def drive(self, weights: Mapping[str, Tensor], below: Tensor) -> Tensor:
+        """scale · W below + b, ``[batch, time, units]`` from ``[batch, time, inputs of the layer]``."""
+        drive = self.scale * (below @ weights[self.weight].mT)
+        return drive if self.bias is None else drive + weights[self.bias]
 
 
 class Layered(Model):
@@ -28,6 +46,11 @@ class Layered(Model):
 
         Passes every value ``[batch, time, width]`` that is a hidden site through ``at``.
         """
+
+    def layers_in_chain(self) -> tuple[Layer, ...]:
+        """Its layers from the input to the readout, where each has one matrix and feeds the next alone: what
+        rules need that send errors from layer to layer. The spec of such a model ``offers`` layers."""
+        raise NotImplementedError(f"{type(self).__name__} is no chain of layers")
 
     @property
     def sites(self) -> tuple[str, ...]:

@@ -37,6 +37,8 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.models.transformer:TransformerSpec", "zoo.models.transformer:Transformer"
         ),
         "delay-mlp": Kind("zoo.specs.models.delay:DelayMLPSpec", "zoo.models.delay:DelayMLP"),
+        "settling": Kind("zoo.specs.models.settling:SettlingSpec", "zoo.models.settling:Settling"),
+        "goodness": Kind("zoo.specs.models.goodness:GoodnessSpec", "zoo.models.goodness:Goodness"),
         "lorenz": Kind("zoo.specs.models.systems:LorenzSpec", "zoo.models.systems:Lorenz"),
         "lorenz-96": Kind("zoo.specs.models.systems:Lorenz96Spec", "zoo.models.systems:Lorenz96"),
         "planar": Kind("zoo.specs.models.systems:PlanarSpec", "zoo.models.systems:Planar"),
@@ -98,6 +100,24 @@ BUILTIN: dict[str, dict[str, Kind]] = {
     },
     "learners": {
         "backprop": Kind("zoo.specs.learners.backprop:BackpropSpec", "zoo.learners.backprop:Backprop"),
+        "feedback-alignment": Kind(
+            "zoo.specs.learners.feedback:FeedbackAlignmentSpec", "zoo.learners.feedback:FeedbackAlignment"
+        ),
+        "direct-feedback-alignment": Kind(
+            "zoo.specs.learners.feedback:DirectFeedbackAlignmentSpec",
+            "zoo.learners.feedback:DirectFeedbackAlignment",
+        ),
+        "align": Kind("zoo.specs.learners.feedback:AlignSpec", "zoo.learners.feedback:Align"),
+        "predictive-coding": Kind(
+            "zoo.specs.learners.predictive:PredictiveCodingSpec", "zoo.learners.predictive:PredictiveCoding"
+        ),
+        "forward-forward": Kind(
+            "zoo.specs.learners.forward:ForwardForwardSpec", "zoo.learners.forward:ForwardForward"
+        ),
+        "equilibrium-propagation": Kind(
+            "zoo.specs.learners.equilibrium:EquilibriumPropagationSpec",
+            "zoo.learners.equilibrium:EquilibriumPropagation",
+        ),
         "none": Kind("zoo.specs.learners.none:NoneSpec", "zoo.learners.none:Nothing"),
         "ridge": Kind("zoo.specs.learners.closed:RidgeSpec", "zoo.learners.closed:Ridge"),
         "hebb": Kind("zoo.specs.learners.closed:HebbSpec", "zoo.learners.closed:Store"),

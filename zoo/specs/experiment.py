@@ -95,6 +95,17 @@ class LedgerSpec(Spec):
     trials: Count = 64
 
 
+class UpdatesSpec(Spec):
+    """How the learner's update compares with the gradient of the loss, at every validation and at the end.
+
+    The metrics ``update/angle`` (degrees), ``update/norm`` and ``update/cost`` (in backward passes of the
+    loss), the first two also by layer.
+    """
+
+    trials: Count = 64
+    """Examples of the split train that both are computed of."""
+
+
 class EvaluationSpec(Spec):
     """What the final network is measured on."""
 
@@ -107,6 +118,7 @@ class RecordSpec(Spec):
 
     snapshots: SnapshotSpec | None = SnapshotSpec()
     ledger: LedgerSpec | None = None
+    updates: UpdatesSpec | None = None
     evaluation: EvaluationSpec = EvaluationSpec()
     golden_trials: Count = 4
     """Trials of the test split stored with their outputs, replayed by ``zoo verify``."""

@@ -20,6 +20,8 @@ class ModelSpec(KindSpec):
     family: ClassVar[str] = "models"
     learnable: ClassVar[bool] = True
     """Whether it has parameters that a learner could change."""
+    offers: ClassVar[frozenset[str]] = frozenset()
+    """What it has beside its pass that rules may need: see ``zoo.specs.learners.rule``."""
 
     def check(self, experiment: ExperimentSpec) -> None:
         """Refuses, before anything is built, a task or a learner that the model cannot serve.

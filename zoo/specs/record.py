@@ -134,6 +134,11 @@ class Record(Spec):
         at = "" if step is None or step == self.steps[member] else f"-at-{step}"
         return f"{name}{at}.safetensors"
 
+    def owned(self, member: int = 0, step: int | None = None) -> str:
+        """The file with what the learner of a member owned, where it owned anything: ``learner.safetensors``
+        beside ``model.safetensors``, and so on. A step has one only if it is not that of the end."""
+        return self.weights(member, step).replace("model", "learner", 1)
+
     def all_weights(self) -> tuple[str, ...]:
         """The files with the weights of every member at the end of its training."""
         return tuple(map(self.weights, range(self.members or 1)))

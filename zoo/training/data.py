@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from zoo.errors import TrainingError
 from zoo.learners.base import Learner
+from zoo.models.feedforward import BatchStatistics
 from zoo.network import Network
 from zoo.specs.experiment import TrainSpec
 from zoo.tasks.base import Batch
@@ -85,7 +86,7 @@ def share_noise(network: Network, rank: int, world: int) -> None:
     network.model.noise = rows  # type: ignore[method-assign]
 
 
-ACROSS = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd, nn.RReLU)
+ACROSS = (BatchStatistics, nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd, nn.RReLU)
 """Layers that look at a whole batch, or draw numbers on their own."""
 
 

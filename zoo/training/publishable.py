@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
 
 from zoo.checkpoints.folder import CheckpointFolder, safetensors_bytes, write
 from zoo.checkpoints.making import make
@@ -15,15 +13,15 @@ from zoo.checkpoints.network import LEDGER as LEDGER_FILE
 from zoo.checkpoints.network import empty, fill
 from zoo.network import Network
 from zoo.specs.experiment import ExperimentSpec
-from zoo.training.recorder import LEDGER
+from zoo.training.recorder import Kept, read_snapshot
 from zoo.training.run import Run
 
 
 def write_checkpoint(experiment: ExperimentSpec, runs: list[Run], destination: Path) -> CheckpointFolder:
     """The checkpoint folder of an experiment whose runs (one a member) are all finished."""
     results = [run.result for run in runs]
-    finals = [_snapshot(run, result["steps"])[0] for run, result in zip(runs, results, strict=True)]
-    members = [_network(run.experiment, state, run.folder) for run, state in zip(runs, finals, strict=True)]
+    finals = [read_snapshot(run.snapshot(result["steps"])) for run, result in zip(runs, results, strict=True)]
+    members = [_network(run.experiment, kept, run.folder) for run, kept in zip(runs, finals, strict=True)]
     series = [result["kept"] for result in results] if experiment.record.snapshots is not None else []
     names = results[0]["metrics"]
     metrics = {name: tuple(result["metrics"][name] for result in results) for name in names}
@@ -42,9 +40,12 @@ def write_checkpoint(experiment: ExperimentSpec, runs: list[Run], destination: P
     ledger = []
     for index, steps in enumerate(series):
         for step in steps:
-            state, rows = _snapshot(runs[index], step)
-            ledger.append(rows)
-            files[record.weights(index, step)] = safetensors_bytes(state)
+            kept = read_snapshot(runs[index].snapshot(step))
+            ledger.append(kept.ledger)
+            files[record.weights(index, step)] = safetensors_bytes(kept.weights)
+            owned = safetensors_bytes(kept.owned) if kept.owned else b""
+            if kept.owned and owned != files[record.owned(index)]:  # most rules never change theirs
+                files[record.owned(index, step)] = owned
     if series and experiment.record.ledger is not None:
         table = {name: torch.stack([rows[name] for rows in ledger]) for name in ledger[0]}
         table["example_id"] = torch.arange(experiment.record.ledger.trials)
@@ -59,16 +60,9 @@ def _code(results: list[dict[str, Any]]) -> dict[str, Any]:
     return first if same else {**first, "dirty": True}
 
 
-def _snapshot(run: Run, step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Weights and ledger row of a snapshot."""
-    tensors = load_file(run.snapshot(step))
-    ledger = {
-        name.removeprefix(LEDGER): tensors.pop(name) for name in list(tensors) if name.startswith(LEDGER)
-    }
-    return tensors, ledger
-
-
-def _network(experiment: ExperimentSpec, state: dict[str, Tensor], folder: Path) -> Network:
+def _network(experiment: ExperimentSpec, kept: Kept, folder: Path) -> Network:
     network = empty(experiment)
-    fill(network, state, str(folder))
+    fill(network, kept.weights, str(folder))
+    if kept.owned:
+        network.owned = lambda: kept.owned
     return network.eval()

@@ -8,23 +8,27 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import lightning.pytorch as L
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from zoo.checkpoints.folder import safetensors_bytes
 from zoo.errors import DivergedError
-from zoo.network import Network
+from zoo.learners.base import Learner
+from zoo.learners.report import report
 from zoo.placing import UNFINISHED, write_whole
 from zoo.specs.experiment import ExperimentSpec
 from zoo.training.run import SNAPSHOTS, STATE
 from zoo.training.strategies import Sharded
 
 T = TypeVar("T")
-LEDGER = "ledger."
+LEDGER, OWNED = "ledger.", "learner."
+"""What begins the names of what a snapshot holds beside weights."""
 
 
 class Counter(Protocol):
@@ -40,10 +44,39 @@ class Subject:
     weights: Callable[[], Mapping[str, Tensor]]
     measure: Callable[[str, int], Mapping[str, Tensor]]
     """Split and trials → name → ``[example]``."""
+    owned: Callable[[], Mapping[str, Tensor]] = dict
+    """What its learner has beside the weights."""
+    updates: Callable[[], Mapping[str, float | None]] = dict
+    """How its learner's update compares with the gradient, where the experiment asks for it."""
 
     @classmethod
-    def of(cls, network: Network) -> Subject:
-        return cls(network.model.state_dict, network.measure)
+    def of(cls, learner: Learner) -> Subject:
+        network = learner.network
+        updates = partial(report, learner, network.model.state_dict, learner.own)
+        return cls(network.model.state_dict, network.measure, learner.own, updates)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the file of a snapshot holds."""
+
+    weights: dict[str, Tensor]
+    owned: dict[str, Tensor]
+    """What the learner has beside them."""
+    ledger: dict[str, Tensor]
+
+
+def read_snapshot(path: Path) -> Kept:
+    """A snapshot of a run."""
+    found = Kept({}, {}, {})
+    for name, value in load_file(path).items():
+        if name.startswith(LEDGER):
+            found.ledger[name.removeprefix(LEDGER)] = value
+        elif name.startswith(OWNED):
+            found.owned[name.removeprefix(OWNED)] = value
+        else:
+            found.weights[name] = value
+    return found
 
 
 class Log:
@@ -116,7 +149,7 @@ class Log:
         if not math.isfinite(values["validation/loss"]):
             raise DivergedError(step, self.causes())
         self.curve["steps"].append(step)
-        for name, value in values.items():
+        for name, value in {**values, **(self.subject.updates() if write else {})}.items():
             self.curve["values"].setdefault(name, []).append(value)
         return values
 
@@ -125,6 +158,7 @@ class Log:
         if not write:
             return
         tensors = dict(self.subject.weights())
+        tensors |= {OWNED + name: value for name, value in self.subject.owned().items()}
         if self.record.ledger is not None:
             measured = self.subject.measure(self.record.ledger.split, self.record.ledger.trials)
             tensors |= {LEDGER + name: value for name, value in measured.items()}

@@ -154,7 +154,7 @@ class Run:
         network = learner.network
         if self.place.world > 1:
             check_shareable(learner)
-        log = Log(self.experiment, Subject.of(network), self.folder)
+        log = Log(self.experiment, Subject.of(learner), self.folder)
         recorder = Recorder([log], network, self.folder)
         torch.manual_seed(derive_seed("noise", spec.seed))
         label = f"{self.experiment.name} seed {spec.seed}"
@@ -167,14 +167,13 @@ class Run:
 
     def evaluated(self, step: int) -> dict[str, float | None]:
         """What the network of a snapshot measures."""
-        from safetensors.torch import load_file
-
         from zoo.checkpoints.network import empty, evaluate, fill
-        from zoo.training.recorder import LEDGER
+        from zoo.training.recorder import read_snapshot
 
         network = empty(self.experiment)
-        tensors = load_file(self.snapshot(step))
-        fill(network, {n: t for n, t in tensors.items() if not n.startswith(LEDGER)}, str(self.folder))
+        kept = read_snapshot(self.snapshot(step))
+        fill(network, kept.weights, str(self.folder))
+        network.owned = lambda: kept.owned
         return evaluate(network)
 
 

@@ -9,11 +9,14 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 from torch import Tensor
+from torch.func import vmap
 
 from zoo import registry
 from zoo.learners.backprop import schedule
-from zoo.learners.base import Learner
-from zoo.learners.stacked import clip_members, stacked_optimizer
+from zoo.learners.base import Learner, Update
+from zoo.learners.report import report
+from zoo.learners.rule import Rule, hand_out, is_change, optimizer_of
+from zoo.learners.stacked import StackedOwned, clip_members, stacked_optimizer
 from zoo.models.stack import Stack, stack
 from zoo.network import Network, build
 from zoo.specs.base import canonical_json
@@ -53,6 +56,8 @@ class Together(L.LightningModule):
         self.let_go: Callable[[int], None] = lambda member: None
         """Told of each that is."""
         self.batches_seen = 0
+        self.owned = StackedOwned([network.learner() for network in self.networks] if self._computes else [])
+        self._updates: Update | None = None
         seeds = [derive_seed("noise", experiment.train.seed) for experiment in experiments]
         self._noise = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._measured: dict[tuple[str, int, int], dict[int, Subset]] = {}
@@ -62,6 +67,8 @@ class Together(L.LightningModule):
         return Subject(
             lambda: self.stack.member(self.members.index(member)),
             lambda split, trials: self._measure(split, trials)[member],
+            lambda: self.owned.member(self.members.index(member)),
+            lambda: self._report(member),
         )
 
     # Lightning's hooks ----------------------------------------------------------------------
@@ -72,16 +79,29 @@ class Together(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         learner, specs = self._learner[0], self._specs
-        states = any(learner.reads_states(spec) for spec in specs)
-        output = self.stack(batch.x, self._noises(batch), states=states)
-        losses = learner.losses(specs, output, batch)
+        if self._computes:
+            losses = self._computed(batch)
+        else:
+            states = any(learner.reads_states(spec) for spec in specs)
+            output = self.stack(batch.x, self._noises(batch), states=states)
+            losses = learner.losses(specs, output, batch)
         every = losses.new_full((len(self.experiments),), torch.nan)
         every[self.members] = losses.detach()
         return {"loss": losses.sum(), "losses": every}
 
+    def backward(self, loss: Tensor, *arguments: Any, **options: Any) -> None:
+        if self._updates is None:
+            super().backward(loss, *arguments, **options)
+            return
+        change = is_change(self._specs[0])
+        hand_out(self._updates.weights, dict(zip(self.stack.names, self.stack.weights, strict=True)), change)
+        hand_out(self._updates.own, self.owned.learned(), change)
+        self._updates = None
+
     def configure_optimizers(self) -> Any:
         specs, steps = self._specs, self.experiments[0].train.steps
-        rates, weights = [spec.optimizer for spec in specs], list(self.stack.weights)
+        rates = [optimizer_of(spec) for spec in specs]
+        weights = [*self.stack.weights, *self.owned.learned().values()]
         if any(spec.schedule != specs[0].schedule for spec in specs):
             return stacked_optimizer(rates, weights, [schedule(spec.schedule, steps) for spec in specs])
         optimizer, scale = stacked_optimizer(rates, weights), schedule(specs[0].schedule, steps)
@@ -91,10 +111,10 @@ class Together(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        norms = [spec.clip_norm for spec in self._specs]
+        norms = [getattr(spec, "clip_norm", None) for spec in self._specs]
         if any(norm is not None for norm in norms):
             most = torch.tensor([torch.inf if norm is None else norm for norm in norms])
-            clip_members(list(self.stack.weights), most)
+            clip_members([*self.stack.weights, *self.owned.learned().values()], most)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         states = [self._noise[member].get_state() for member in self.members]
@@ -108,6 +128,33 @@ class Together(L.LightningModule):
             self._noise[member].set_state(noise)
 
     # What they do ---------------------------------------------------------------------------
+
+    @property
+    def _computes(self) -> bool:
+        """Whether the learners give updates of their own, and no losses to go back from."""
+        return isinstance(self._learner[0], Rule)
+
+    @torch.no_grad()
+    def _computed(self, batch: Batch) -> Tensor:
+        """The losses of all members by a rule of their own, whose updates :meth:`backward` hands out."""
+        learner, seen = self._learner[0], (batch.x, batch.y, batch.mask)
+        draws = [
+            learner.draw(_of_one(x, y, mask), self._noise[member])
+            for x, y, mask, member in zip(*seen, self.members, strict=True)
+        ]
+        drawn = {name: torch.stack([each[name] for each in draws]).to(batch.x.device) for name in draws[0]}
+
+        def one(weights: Subset, own: Subset, x: Tensor, y: Tensor, mask: Tensor, drawn: Subset) -> Any:
+            return tuple(learner.update(weights, own, _of_one(x, y, mask), drawn))
+
+        weights = {name: value.detach() for name, value in self.stack.tensors().items()}
+        self._updates = Update(*vmap(one)(weights, self.owned.tensors(), *seen, drawn))
+        return self._updates.loss
+
+    def _report(self, member: int) -> dict[str, float | None]:
+        place = self.members.index(member)
+        network = self.networks[member].to(self.stack.like.device)
+        return report(network.learner(), lambda: self.stack.member(place), lambda: self.owned.member(place))
 
     @property
     def _specs(self) -> list[Any]:
@@ -134,6 +181,7 @@ class Together(L.LightningModule):
         before = len(self.members)
         self.members = list(members)
         self.stack.keep(places)
+        self.owned.keep(places)
         trainer = self._trainer
         for optimizer in trainer.optimizers if trainer is not None else ():
             for parameter, state in optimizer.state.items():
@@ -209,6 +257,11 @@ def _sharing_tasks(networks: list[Network]) -> list[Network]:
     for network in networks:
         network.task = known.setdefault(canonical_json(network.task.spec.plain()), network.task)
     return networks
+
+
+def _of_one(x: Tensor, y: Tensor, mask: Tensor) -> Batch:
+    """A batch of one member, without its latents."""
+    return Batch(x, y, mask, torch.zeros(len(x)), {})
 
 
 def _repeated(batch: Batch, times: int) -> Batch:

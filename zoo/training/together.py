@@ -19,6 +19,7 @@ import torch
 from zoo import registry
 from zoo.checkpoints.network import evaluated
 from zoo.errors import DivergedError
+from zoo.learners.rule import Rule
 from zoo.placing import UNFINISHED, write_whole
 from zoo.specs.base import canonical_json
 from zoo.specs.experiment import ExperimentSpec
@@ -138,6 +139,10 @@ def _held(shape: str, run: Run) -> int:
                 sizes[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes() // value.itemsize
             return value
 
+        if isinstance(group.networks[0].learner(), Rule):  # which holds a few passes, and no graph
+            states = group.stack(batch.x).states.values()
+            _HELD[shape] = sum(sizes.values()) + 8 * sum(value.numel() for value in states)
+            return _HELD[shape]
         with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
             group.training_step(batch, 0)
         _HELD[shape] = sum(sizes.values())
@@ -194,7 +199,11 @@ def _fit_locked(runs: Sequence[Run], progress: bool) -> None:
         if log.ended is not None and not log.aside:
             # else its weights in the group went on, or are there no more
             now = member in group.members and log.ended == group.batches_seen
-            metrics = evaluated(log.experiment, log.subject.measure) if now else run.evaluated(log.ended)
+            metrics = (
+                evaluated(log.experiment, log.subject.measure, log.subject.updates)
+                if now
+                else run.evaluated(log.ended)
+            )
             result = outcome(log, log.ended, metrics, recorder.seconds / len(runs), facts())
             write_whole(run.folder / RESULT, json.dumps(result).encode())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -18,11 +18,16 @@ class MLPSpec(ModelSpec):
     """
 
     kind: Literal["mlp"] = "mlp"
+    offers: ClassVar = frozenset({"layers"})
     hidden: Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=1000)] = (64, 64)
     """Units of each hidden layer."""
     nonlinearity: Literal["relu", "tanh", "sigmoid", "gelu", "linear"] = "relu"
-    norm: Literal["none", "layer"] = "none"
-    """N: nothing, or layer normalisation (Ba et al. 2016), with a gain and a bias for each unit."""
+    norm: Literal["none", "layer", "batch"] = "none"
+    """N: nothing, or layer normalisation (Ba et al. 2016), with a gain and a bias for each unit, or mean 0
+    and variance 1 over the examples of whatever batch there is, in use as in training."""
+    parametrisation: Literal["standard", "ntk"] = "standard"
+    """With ``ntk`` (Jacot et al. 2018) h_k = φ(N(W_k h_{k-1} / √(its inputs) + b_k)), weights begin that much
+    larger, readout as layers, and biases at 0."""
     bias: bool = True
     """Whether layers and readout have biases."""
     init: InitSpec = InitSpec()

@@ -25,6 +25,8 @@ class DigitsSpec(TaskSpec):
 
     layout: Literal["flat", "rows", "pixels"] = "flat"
     """An image is one step of 64 inputs, 8 of 8, or 64 of 1; the answer counts at the last step."""
+    shown: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Steps that each input is held for."""
     classes: Annotated[tuple[Digit, ...], Field(strict=False, min_length=1)] = tuple(range(10))
     """Digits that occur."""
     noise: NonNegative = 0.0
@@ -52,7 +54,7 @@ class DigitsSpec(TaskSpec):
     @property
     def steps(self) -> int:
         """Length of a trial in time steps."""
-        return 64 // self.inputs
+        return self.shown * 64 // self.inputs
 
     @model_validator(mode="after")
     def _classes_differ(self) -> DigitsSpec:
