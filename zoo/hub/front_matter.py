@@ -71,7 +71,8 @@ def results(record: Record, task: str) -> Iterator[dict[str, Any]]:
     """
     splits: dict[str, list[dict[str, Any]]] = {}
     for name, values in record.metrics.items():
-        split, _, metric = name.rpartition("/")
+        head, _, metric = name.rpartition("/")
+        split = "" if head.partition("/")[0] == "update" else head  # of the last update, on no split
         if finite := [value for value in values if value is not None]:
             splits.setdefault(split, []).append({"type": metric, "value": mean(finite), "name": name})
     for split, metrics in splits.items():
