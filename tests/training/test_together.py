@@ -28,6 +28,8 @@ MODELS = [
 LEARNERS = [
     name for name, spec in examples.LEARNERS.items() if implementation("learners", spec["kind"]).vectorises
 ]
+LONG = ("elman", "gru", "rate-leaky", "mlp")
+"""Models that every run of the tests trains for 200 steps; the others for 60, and for 200 among the slow tests."""
 GRIDS: dict[str, Any] = {
     "seeds": {},
     "rates": {"learner.optimizer.lr": [1e-3, 1e-2]},
@@ -121,7 +123,7 @@ def assert_same(one: Run, other: Run, within: float = 1e-8) -> None:
 
 @pytest.mark.parametrize(("model", "learner", "grid"), CASES)
 def test_the_same_in_double_precision(model: str, learner: str, grid: str, tmp_path: Path) -> None:
-    steps = 200 if (learner, grid) == ("backprop", "seeds") else 60
+    steps = 200 if model in LONG and (learner, grid) == ("backprop", "seeds") else 60
     members = population("64-true", steps, GRIDS[grid], model=model, learner=learner)
     for one, other in zip(*both(members, tmp_path), strict=True):
         assert_same(one, other)
@@ -135,7 +137,16 @@ def test_members_may_differ_in_numbers(case: dict[str, Any], grid: dict[str, Any
         assert_same(one, other)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [model for model in MODELS if model not in LONG])
+def test_the_same_after_many_steps(model: str, tmp_path: Path) -> None:
+    for one, other in zip(*both(population("64-true", 200, {}, model=model), tmp_path), strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize(
+    "model", [model if model in LONG else pytest.param(model, marks=pytest.mark.slow) for model in MODELS]
+)
 def test_the_same_curve_in_single_precision(model: str, tmp_path: Path) -> None:
     members = population("32-true", 200, {}, model=model)
     for one, other in zip(*both(members, tmp_path), strict=True):
