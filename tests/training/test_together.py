@@ -29,7 +29,7 @@ LEARNERS = [
     name for name, spec in examples.LEARNERS.items() if implementation("learners", spec["kind"]).vectorises
 ]
 LONG = ("elman", "gru", "rate-leaky", "mlp")
-"""Models that every run of the tests trains for 200 steps; the others for 60, and for 200 among the slow tests."""
+"""Models that every run of the tests trains for 200 steps; the others for 60, and 200 if slow tests run."""
 GRIDS: dict[str, Any] = {
     "seeds": {},
     "rates": {"learner.optimizer.lr": [1e-3, 1e-2]},
