@@ -83,7 +83,9 @@ class RegularLanguageSpec(TaskSpec):
     @property
     def accepted_by(self) -> AutomatonSpec:
         """The automaton of the language."""
-        return TOMITA[self.language] if self.automaton is None else self.automaton
+        if (self.language == "other") != (self.automaton is not None):
+            raise located("is given where the language is 'other', and only there", "automaton")
+        return self.automaton or TOMITA[self.language]
 
     @property
     def inputs(self) -> int:
@@ -95,8 +97,7 @@ class RegularLanguageSpec(TaskSpec):
 
     @model_validator(mode="after")
     def _automaton_of_the_language(self) -> Self:
-        if (self.language == "other") != (self.automaton is not None):
-            raise located("is given where the language is 'other', and only there", "automaton")
+        _ = self.accepted_by
         return self
 
 
