@@ -70,7 +70,7 @@ def scalar(text: str) -> str | int | float | bool | None:
     if text in BOOLEANS:
         return BOOLEANS[text]
     if INTEGER.fullmatch(text):
-        if len(text) > 20 or abs(int(text)) >= 2**63:
+        if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
             raise ValueError(f"the whole number {_cut(text)} is beyond 64 bits; quote it if it is text")
         return int(text)
     if LEADING_ZERO.fullmatch(text):
