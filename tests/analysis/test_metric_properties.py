@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 CASES = [
@@ -60,6 +60,7 @@ def _run(rnn, wrap, drawn, kind):
 
 @pytest.mark.parametrize(("kind", "fields"), CASES)
 @given(drawn=systems)
+@example(drawn=[(0, 3, 1.0), (50109, 8, 0.34375), (1000000, 5, 1.375)])  # two ways of one pair ended apart
 @settings(max_examples=15)
 def test_symmetric_zero_on_the_diagonal_and_as_by_pairs(kind, fields, comparator, wrap, rnn, drawn) -> None:
     metric = comparator(kind, **fields)
@@ -72,10 +73,7 @@ def test_symmetric_zero_on_the_diagonal_and_as_by_pairs(kind, fields, comparator
         for j, b in enumerate(found):
             if i != j:
                 alone = metric.distance(a, b)
-                if kind == "dsa":  # among others a search goes on by detours, and may end lower
-                    assert values[i, j] - 1e-7 <= alone <= values[i, j] + 1e-3
-                else:
-                    assert alone == pytest.approx(values[i, j], abs=1e-7)
+                assert alone == pytest.approx(values[i, j], abs=1e-7)
     reversed_order = metric.matrix([metric.features(item) for item in found[::-1]])[::-1, ::-1]
     np.testing.assert_allclose(values, reversed_order, atol=1e-7)
 

@@ -35,7 +35,7 @@ class DSA(Comparator[DSASpec]):
 
     aligned = False
     ragged = True
-    version = 2
+    version = 3
     invariances = ("orthogonal", "isotropic scaling", "permutation of trials")
 
     def __init__(self, spec: DSASpec) -> None:

@@ -179,6 +179,8 @@ def aligned(
     frames = frames_of(fields.traceless, starts + starts // 2, precision)
     ways = _Ways.of(networks, fields.basis.to(precision)) if rounds else None
     found = _Found.empty(len(pairs), operators, rotations)
+    turned = fields.turned(pairs)
+    pairs = torch.where(turned[:, None], pairs.flip(1), pairs)  # a search and its mirror image may end apart
     for number in range(rounds + 1):
         for rows in blocks(len(pairs), DETOURS if number else starts, operators):
             i, j = pairs[rows].T
@@ -192,7 +194,10 @@ def aligned(
             progress((number + rows.stop / len(pairs)) / (rounds + 1))
     i, j = pairs.T
     values = {"residual": found.residual, "bound": fields.bound(i, j), "converged": found.converged}
-    return values | ({"rotation": fields.basis[i] @ found.turn @ fields.basis[j].mT} if rotations else {})
+    if not rotations:
+        return values
+    rotation = fields.basis[i] @ found.turn @ fields.basis[j].mT
+    return values | {"rotation": torch.where(turned[:, None, None], rotation.mT, rotation)}
 
 
 @dataclass(frozen=True)
