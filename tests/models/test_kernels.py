@@ -69,15 +69,16 @@ def test_one_input_for_all() -> None:
     assert torch.equal(rate_networks(of, x, False)[0], expected)
 
 
-def test_single_precision_is_nearly_as_good_as_torchs() -> None:
-    """tanh through the logistic function costs digits: two bits, as a rule, of weights that make chaos."""
+@pytest.mark.parametrize("seed", range(10))
+def test_single_precision_keeps_its_digits(seed: int) -> None:
+    """tanh by way of the logistic function costs little; networks that are no chaos, where errors grow."""
     of = weights(False)
     single = RateWeights(
-        *(value.detach().float() for value in vars(of).values() if isinstance(value, Tensor))
+        *(value.detach().float() / 3 for value in vars(of).values() if isinstance(value, Tensor))
     )
-    x = torch.randn(NETWORKS, BATCH, TIME, INPUTS, generator=torch.Generator().manual_seed(0))
-    exact = by_steps(of, x.double(), False, None)["rates"]
+    exact_weights = RateWeights(*(value.double() for value in vars(single).values() if value is not None))
+    x = torch.randn(NETWORKS, BATCH, TIME, INPUTS, generator=torch.Generator().manual_seed(seed))
+    exact = by_steps(exact_weights, x.double(), False, None)["rates"]
     ours = rate_networks(single, x, False, states="rates")[1]
-    theirs = by_steps(single, x, False, None)["rates"]
     assert ours is not None
-    assert (ours - exact).square().mean().sqrt() < 8 * (theirs - exact).square().mean().sqrt()
+    assert (ours - exact).abs().max() < 5 * torch.finfo(torch.float32).eps

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
 _threshold_backward = torch.ops.aten.threshold_backward.grad_input
 
 
@@ -80,16 +80,12 @@ def rate_networks(
         noise: n, ``[network, batch, time, hidden]``, if any.
         states: ``rates`` for φ(x), ``potentials`` for x: ``[network, batch, time, hidden]``.
     """
-    # tanh goes by s = (1 + tanh) / 2, a sigmoid of twice as much, for which torch has a kernel that is
-    # five times as fast; the weights make up for it. A last column takes the biases.
+    # tanh z/2 is 2σ(z) - 1, and torch has a kernel for σ that is several times as fast as that for tanh; the
+    # weights make up for the half. A last column takes the biases.
     slope = 1 if relu else 2
     hidden, outputs = weights.recurrent.shape[1], weights.outward.shape[1]
-    into = torch.cat([slope * weights.recurrent, weights.inward, weights.bias[..., None]], 2)
-    out = torch.cat([slope * weights.outward, weights.outward_bias[..., None]], 2)
-    if not relu:
-        shift = torch.cat([weights.recurrent, weights.outward], 1).sum(2, keepdim=True)
-        into = torch.cat([into[..., :-1], into[..., -1:] - shift[:, :hidden]], 2) * 2
-        out = torch.cat([out[..., :-1], out[..., -1:] - shift[:, hidden:]], 2)
+    into = slope * torch.cat([weights.recurrent, weights.inward, weights.bias[..., None]], 2)
+    out = torch.cat([weights.outward, weights.outward_bias[..., None]], 2)
     keep = None
     if weights.alpha is not None:
         into, keep = weights.alpha[:, None, None] * into, 1 - weights.alpha[:, None, None]
@@ -100,17 +96,15 @@ def rate_networks(
     learns = torch.is_grad_enabled() and whole.requires_grad
     y, found = RatePasses.apply(whole, inputs, keep, pushed, relu, states, learns)
     if found is not None:
-        if not relu:
-            found = 2 * found - 1 if states == "rates" else found / 2
-        found = found.permute(1, 3, 0, 2)
+        found = (found / slope if states == "potentials" else found).permute(1, 3, 0, 2)
     return y.permute(1, 3, 0, 2), found
 
 
 class RatePasses(torch.autograd.Function):
     """Several rate networks in a form of their own, all of a time step in one product a network:
 
-    (z_t, y_{t-1}) = M (r_{t-1}, u_t, 1) + ((1-α) z_{t-1} + n_t, 0) and r_t = ψ(z_t), where ψ is ReLU, or the
-    logistic function in the place of tanh. Differentiable with respect to M alone.
+    (z_t, y_{t-1}) = M (r_{t-1}, u_t, 1) + ((1-α) z_{t-1} + n_t, 0) and r_t = ψ(z_t), where ψ is ReLU, or tanh
+    of z_t / 2. Differentiable with respect to M alone.
     """
 
     @staticmethod
@@ -134,14 +128,14 @@ class RatePasses(torch.autograd.Function):
         whole = learns or states == "rates"
         held = weights.new_empty(steps + 1 if whole else 2, networks, columns, batch)
         held[:, :, -1] = 1
-        held[0, :, :hidden] = 0.0 if relu else 0.5
+        held[0, :, :hidden] = 0
         y = weights.new_empty(steps, networks, rows - hidden, batch)
         z = weights.new_empty(steps, networks, hidden, batch) if states == "potentials" else None
         products = weights.new_zeros(2, networks, rows, batch)
         totals, outputs = products[:, :, :hidden].unbind(0), products[:, :, hidden:].unbind(0)
         rates, drives = held[:, :, :hidden].unbind(0), held[:, :, hidden:-1].unbind(0)
         slices, both, into, u = held.unbind(0), products.unbind(0), y.unbind(0), x.unbind(0)
-        many = len(slices)
+        many, minus = len(slices), weights.new_tensor(-1)
         for t in range(steps):
             total = totals[t % 2]
             drives[t % many].copy_(u[t])
@@ -154,10 +148,11 @@ class RatePasses(torch.autograd.Function):
                 total += noise[t]
             if z is not None:
                 z[t] = total
+            r = rates[(t + 1) % many]
             if relu:
-                torch.clamp_min(total, 0, out=rates[(t + 1) % many])
+                torch.clamp_min(total, 0, out=r)
             else:
-                torch.sigmoid(total, out=rates[(t + 1) % many])
+                torch.add(minus, torch.sigmoid(total, out=r), alpha=2, out=r)
         drives[steps % many].zero_()  # nothing follows the last step
         torch.bmm(weights[:, hidden:], slices[steps % many], out=into[-1])
         if learns:
@@ -170,7 +165,8 @@ class RatePasses(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, grad_states: Tensor | None) -> tuple[Tensor | None, ...]:
         weights, held, keep = ctx.saved_tensors
         hidden = weights.shape[1] - grad.shape[2]
-        back = weights[:, :, :hidden].mT.contiguous()
+        share = 1 if ctx.relu else 0.5  # the slope of ψ, apart from that of ReLU or tanh
+        back = share * weights[:, :, :hidden].mT.contiguous()
         total = torch.zeros_like(weights)
         delta = held.new_zeros(len(weights), weights.shape[1], held.shape[3])  # of (z_{t+1}, y_t)
         delta_z, delta_y = delta[:, :hidden], delta[:, hidden:]
@@ -182,11 +178,11 @@ class RatePasses(torch.autograd.Function):
             torch.bmm(back, delta, out=delta_r)
             total.baddbmm_(delta, slices[t].mT)
             if grad_states is not None and ctx.states == "rates":
-                delta_r += grad_states[t - 1]
+                delta_r.add_(grad_states[t - 1], alpha=share)
             if ctx.relu:
                 _threshold_backward(delta_r, rates[t], 0, grad_input=into)
             else:
-                _sigmoid_backward(delta_r, rates[t], grad_input=into)
+                _tanh_backward(delta_r, rates[t], grad_input=into)
             if keep is not None:
                 delta_z.mul_(keep).add_(delta_r)
             if grad_states is not None and ctx.states == "potentials":
