@@ -240,7 +240,7 @@ def test_sizes_that_are_too_large_together_are_refused(
 ) -> None:
     for name in "abc":
         root[name] = np.ones(5000)
-    monkeypatch.setattr("zoo.importing.hdf5.MAX_BYTES", 10**5)
+    monkeypatch.setattr("zoo.importing.apart.MAX_BYTES", 10**5)
     refused(r"unpacks to 120,000 bytes; at most 100,000 are read")
 
 
@@ -261,7 +261,7 @@ def test_a_file_on_which_the_library_hangs_or_crashes_is_refused(
     root.close()
     reader = tmp_path / "reader.py"
     monkeypatch.setattr("zoo.importing.hdf5.READER", reader)
-    monkeypatch.setattr("zoo.importing.hdf5.PATIENCE", 0.5)
+    monkeypatch.setattr("zoo.importing.apart.PATIENCE", 0.5)
     for ends, message in {
         "while True: pass": "within [01] seconds",
         "import os; os.abort()": "crashed",
