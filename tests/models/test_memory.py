@@ -39,6 +39,25 @@ def test_energy_of_degree_two_is_the_hopfield_network() -> None:
     assert torch.equal(dense.sweep(states), hopfield.sweep(states))
 
 
+@pytest.mark.parametrize(("self_coupling", "turning"), [(False, (-1.0, -0.8)), (True, (0.99, 1.0))])
+def test_an_overfull_pseudo_inverse_holds_its_patterns_and_corrects_nothing(
+    self_coupling: bool, turning: tuple[float, float]
+) -> None:
+    """W is a projection less its diagonal, which is negative for all but stored states: signs turn over."""
+    patterns = signs(350, 500)
+    memory = holding(
+        Hopfield(HopfieldSpec(self_coupling=self_coupling), 500, 500), "pseudo-inverse", patterns
+    )
+    assert torch.equal(memory.sweep(patterns), patterns)
+    state = patterns.clone()
+    state[:, :25] *= -1
+    for _ in range(20):
+        before, state = state, memory.sweep(state)
+    least, most = turning
+    assert least <= float((before * state).mean()) <= most
+    assert float((state * patterns).mean()) < 0.95
+
+
 @pytest.mark.parametrize(
     "spec", [{"degree": 3}, {"degree": 4}, {"energy": "exponential", "beta": 0.3}], ids=str
 )
