@@ -227,6 +227,7 @@ TASKS: dict[str, dict[str, Any]] = {
     },
     "sine-contexts": {"kind": "sine", "frequencies": [1.0, 2.0, 3.0], "contexts": 2, "steps": 15},
     "modular-sines": {"kind": "modular-sines"},
+    "sine-sum": {"kind": "sine-sum"},
     "digits": {"kind": "digits"},
     "digits-shown": {"kind": "digits", "shown": 6},
     "digits-rows": {"kind": "digits", "layout": "rows", "classes": [1, 7], "permutation": 0, "noise": 0.1},

@@ -192,10 +192,10 @@ def test_one_mistake_one_problem(old: str, new: str, problem: str) -> None:
         (
             "trials: 10}",
             "trials: 10}\nclaims: [{metric: shap/decoding, at_least: 0.5, source: {kind: design}}]",
-            "7:11: claims.0.metric: 'shap/decoding' is about no comparison or measurement of this study; "
-            "it has geometry, shape. Did you mean 'shape'?",
+            "7:11: claims.0.metric: 'shap/decoding' is about no comparison, measurement or calculation of "
+            "this study; it has geometry, shape. Did you mean 'shape'?",
         ),
-        ('["a/*"]', "[]", "3:1: checkpoints: should have at least 1 items, not 0"),
+        ('["a/*"]', "[]", "3:1: checkpoints: comparisons and measurements ask networks: name some"),
         (
             "kind: cka}",
             "kind: gramian}",

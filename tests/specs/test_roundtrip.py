@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from zoo import registry
 from zoo.specs import base, reading
-from zoo.specs.analyses.base import ComparatorSpec, MeasurementSpec
+from zoo.specs.analyses.base import CalculationSpec, ComparatorSpec, MeasurementSpec
 from zoo.specs.experiment import (
     EvaluationSpec,
     ExperimentSpec,
@@ -315,9 +315,10 @@ def studies(draw: st.DrawFn) -> StudySpec:
     fields = StudySpec.model_fields
     parts = {name: draw(of(f.annotation, tuple(f.metadata))) for name, f in fields.items() if name in FREE}
     keys = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
-    cut = draw(st.integers(0, len(keys)))
+    cut, end = sorted(draw(st.tuples(*[st.integers(0, len(keys))] * 2)))
     compared = some("analyses", lambda cls: issubclass(cls, ComparatorSpec))
     measured = some("analyses", lambda cls: issubclass(cls, MeasurementSpec))
+    calculated = some("analyses", lambda cls: issubclass(cls, CalculationSpec))
     metrics = st.sampled_from(keys).map(lambda key: f"{key}/mean")
     claims = [
         claim.model_copy(
@@ -330,16 +331,18 @@ def studies(draw: st.DrawFn) -> StudySpec:
         **parts,
         groups={} if by_field is not None else draw(of(fields["groups"].annotation)),
         label=by_field,
-        labels=draw(st.dictionaries(st.sampled_from(keys), LINES, max_size=2)),
+        checkpoints=tuple(draw(st.lists(LINES, min_size=min(end, 1), max_size=3 * min(end, 1)))),
+        labels=draw(st.dictionaries(st.sampled_from(keys[:end]), LINES, max_size=2)) if end else {},
         reference=reference,
         matched=None if reference is None else draw(st.none() | LINES),
         comparisons={key: draw(compared) for key in keys[:cut]},
-        measurements={key: draw(measured) for key in keys[cut:]},
+        measurements={key: draw(measured) for key in keys[cut:end]},
+        calculations={key: draw(calculated) for key in keys[end:]},
         claims=tuple(claims),
     )
 
 
-FREE = ("name", "title", "description", "paper", "tags", "checkpoints", "apart")
+FREE = ("name", "title", "description", "paper", "tags", "apart")
 
 
 @given(studies())

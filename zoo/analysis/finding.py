@@ -1,4 +1,4 @@
-"""What an analysis found in one network: numbers, arrays, a table and a figure."""
+"""What an analysis found, in one network or without any: numbers, arrays, a table and a figure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo import registry
 from zoo.errors import AnalysisError
 from zoo.placing import write_whole
 from zoo.registry import suggest
@@ -26,7 +27,7 @@ class Finding:
     """What an analysis found in one network. ``finding["points"]`` is one of its arrays."""
 
     name: str
-    """Of the network."""
+    """Of the network; of what asks none, its kind and the seed of the draw."""
     spec: AnalysisSpec
     """The analysis, with all parameters."""
     numbers: Mapping[str, float]
@@ -73,27 +74,26 @@ class Finding:
         Raises :class:`AnalysisError` where the analysis draws nothing, :class:`MissingDependencyError`
         without the extra ``viz``.
         """
-        from zoo.analysis.measure import measurement_of
-
-        return measurement_of(self.spec, {}).figure(self)
+        drawn: Figure = registry.implementation("analyses", self.spec.kind)(self.spec).figure(self)
+        return drawn
 
     def plot(self, path: str | Path) -> Path:
         """Its figure as a file: ``.png``, ``.svg`` or ``.pdf``; or, where the analysis has one, a page
         ``.html`` that can be turned with the mouse."""
         from zoo.analysis.figures import save
-        from zoo.analysis.measure import measurement_of
 
         if Path(path).suffix == ".html":
-            page = measurement_of(self.spec, {}).page(self)
+            page = registry.implementation("analyses", self.spec.kind)(self.spec).page(self)
             return write_whole(Path(path), page.to_html(include_plotlyjs=True).encode())
         return save(self.figure, Path(path))
 
 
 class Findings(Mapping[str, Finding]):
-    """What an analysis found in each of some networks, by their names."""
+    """What an analysis found in each of some networks, by their names; or in each draw."""
 
-    def __init__(self, found: Mapping[str, Finding]) -> None:
+    def __init__(self, found: Mapping[str, Finding], of: str = "network") -> None:
         self._found = dict(found)
+        self._of = of
 
     def __getitem__(self, name: str) -> Finding:
         return self._found[name]
@@ -112,11 +112,11 @@ class Findings(Mapping[str, Finding]):
         return next(iter(self.values()))
 
     def table(self) -> Table:
-        """One row a network, one column a number."""
+        """One row a network (or a draw, where none is asked), one column a number."""
         from rich.table import Table
 
         columns = list(dict.fromkeys(name for finding in self.values() for name in finding.numbers))
-        shown = Table("network", *columns)
+        shown = Table(self._of, *columns)
         for name, finding in self.items():
             values = (finding.numbers.get(column) for column in columns)
             shown.add_row(name, *("" if value is None else f"{value:.4g}" for value in values))

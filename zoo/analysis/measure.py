@@ -19,7 +19,7 @@ from zoo.analysis.store import FindingStore
 from zoo.errors import AnalysisError, brief, calling
 from zoo.models.trajectories import Trajectories
 from zoo.progress import Bars
-from zoo.specs.analyses.base import MeasurementSpec
+from zoo.specs.analyses.base import CalculationSpec, MeasurementSpec
 from zoo.specs.families import AnalysisSpec
 from zoo.specs.problems import validate
 
@@ -39,28 +39,11 @@ class Found:
     arrays: Mapping[str, Tensor | np.ndarray] = field(default_factory=dict)
 
 
-class Measurement(ABC, Generic[S]):
-    """Numbers and arrays of one network. Built from ``(spec)`` alone.
-
-    A new one gives ``find``; and ``figure`` where there is something to see.
-    """
-
-    arity: ClassVar[Literal["one"]] = "one"
-    requires: ClassVar[frozenset[str]] = frozenset()
-    """``network``, for what arrays cannot serve; ``step``, for what needs a network that iterates; and
-    fields of :class:`Trajectories`, such as ``inputs``."""
-    version: ClassVar[int] = 1
-    """Raised when what it finds changes, so that kept findings are not taken for new ones."""
+class Analysis(ABC, Generic[S]):
+    """What gives findings. Built from ``(spec)`` alone; ``figure`` draws, where there is something to see."""
 
     def __init__(self, spec: S) -> None:
         self.spec = spec
-
-    @abstractmethod
-    def find(self, run: Trajectories, network: Network | None) -> Found:
-        """``run`` is observed as the spec says, in float64; arrays come without a ``network``.
-
-        Raises :class:`AnalysisError` where it cannot be measured.
-        """
 
     def figure(self, finding: Finding) -> Figure:
         """What was found, drawn. Raises :class:`AnalysisError` where there is nothing to see."""
@@ -69,6 +52,32 @@ class Measurement(ABC, Generic[S]):
     def page(self, finding: Finding) -> Any:
         """A plotly figure of what was found. Raises :class:`AnalysisError` where there is none."""
         raise AnalysisError(f"{self.spec.kind} draws no page; write its figure as .png, .svg or .pdf.")
+
+
+class Calculation(Analysis[S]):
+    """Numbers and arrays that follow from the spec alone, without any network. A new one gives ``find``."""
+
+    @abstractmethod
+    def find(self) -> Found:
+        """What follows from the spec, which is a single draw. Raises :class:`AnalysisError`."""
+
+
+class Measurement(Analysis[S]):
+    """Numbers and arrays of one network. A new one gives ``find``."""
+
+    arity: ClassVar[Literal["one"]] = "one"
+    requires: ClassVar[frozenset[str]] = frozenset()
+    """``network``, for what arrays cannot serve; ``step``, for what needs a network that iterates; and
+    fields of :class:`Trajectories`, such as ``inputs``."""
+    version: ClassVar[int] = 1
+    """Raised when what it finds changes, so that kept findings are not taken for new ones."""
+
+    @abstractmethod
+    def find(self, run: Trajectories, network: Network | None) -> Found:
+        """``run`` is observed as the spec says, in float64; arrays come without a ``network``.
+
+        Raises :class:`AnalysisError` where it cannot be measured.
+        """
 
     def require(self, run: Trajectories, network: Network | None, name: str) -> None:
         """Refuse, early, what lacks a part that is needed. Raises :class:`AnalysisError`."""
@@ -94,11 +103,12 @@ def analyse(
     cache: bool = True,
     **parameters: Any,
 ) -> Findings:
-    """What an analysis finds in each network by itself.
+    """What an analysis finds in each network by itself; or, of a calculation, in each draw.
 
     Args:
-        items: As for :func:`zoo.compare`; one is enough.
-        measurement: A kind of measurement, such as ``fixed-points``, or its spec.
+        items: As for :func:`zoo.compare`; one is enough. ``None`` for a calculation, which asks no network.
+        measurement: A kind of measurement, such as ``fixed-points``, or of calculation, such as
+            ``difficulty``; or its spec.
         progress: A bar on standard error.
         cache: Keep what is found in published networks under ``$ZOO_HOME``, and take from there what was
             found before with the same parameters.
@@ -107,7 +117,13 @@ def analyse(
     Raises:
         AnalysisError: No such network, or one that cannot be measured; also what :func:`zoo.compare` raises.
     """
-    made = measurement_of(measurement, parameters)
+    made = _analysis_of(measurement, parameters)
+    if isinstance(made, Calculation):
+        if items is not None:
+            raise AnalysisError(f"{made.spec.kind} asks no network; leave the names out.")
+        return calculate(made.spec)
+    if items is None:
+        raise AnalysisError(f"{made.spec.kind} is asked of networks; name one or more.")
     store = FindingStore(made.spec, made.version) if cache else None
     found = gather(items, made.spec, None, least=1)
     with Bars(progress) as bars:
@@ -124,6 +140,32 @@ def measure(
     return {name: dict(finding.numbers) for name, finding in found.items()}
 
 
+def calculate(spec: CalculationSpec) -> Findings:
+    """What a calculation finds, by its kind, and by the seed where it is drawn several times."""
+    found, drawn = {}, spec.drawn()
+    for each in drawn:
+        name = each.kind if len(drawn) == 1 else f"{each.kind}@{getattr(each, 'seed', '')}"
+        made = registry.implementation("analyses", each.kind)(each)
+        found[name] = Finding(name, each, *_checked(made.find(), f"{each.kind}"))
+    return Findings(found, "draw")
+
+
+def _checked(found: Found, called: str) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Numbers, all finite, and arrays."""
+    numbers = {name: float(value) for name, value in found.numbers.items()}
+    for name, value in numbers.items():
+        if not np.isfinite(value):
+            raise AnalysisError(
+                f"{called} gave a {name} that is not finite. "
+                "Look for values that are extremely large or small."
+            )
+    arrays = {
+        name: value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+        for name, value in found.arrays.items()
+    }
+    return numbers, arrays
+
+
 def _finding(item: Item, made: Measurement[Any], store: FindingStore | None) -> Finding:
     identity = item.identity()
     kept = store.read(identity[1]) if store and identity else None
@@ -134,17 +176,7 @@ def _finding(item: Item, made: Measurement[Any], store: FindingStore | None) -> 
     states = checked(run.states, f"{made.spec.kind} cannot use the states of {calling(item.name)}")
     seen = observe(replace(run, states=states, name=item.name), made.spec.observe)
     found = made.find(seen, network)
-    numbers = {name: float(value) for name, value in found.numbers.items()}
-    for name, value in numbers.items():
-        if not np.isfinite(value):
-            raise AnalysisError(
-                f"{made.spec.kind} of {calling(item.name)} gave a {name} that is not finite. "
-                "Look at its states for values that are extremely large or small."
-            )
-    arrays = {
-        name: value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
-        for name, value in found.arrays.items()
-    }
+    numbers, arrays = _checked(found, f"{made.spec.kind} of {calling(item.name)}")
     if store and identity:
         store.keep(identity[1], numbers, arrays)
     origin = identity[0] if identity else run.origin or content(run, ("states",))
@@ -167,6 +199,15 @@ def _serving(run: Trajectories, network: Network | None) -> list[str]:
 
 def measurement_of(measurement: str | AnalysisSpec, parameters: Mapping[str, Any]) -> Measurement[Any]:
     """The implementation of a kind or of a spec. Raises :class:`AnalysisError` for what measures nothing."""
+    made = _analysis_of(measurement, parameters)
+    if not isinstance(made, Measurement):
+        raise AnalysisError(f"{made.spec.kind} asks no network; see zoo.analyse.")
+    return made
+
+
+def _analysis_of(
+    measurement: str | AnalysisSpec, parameters: Mapping[str, Any]
+) -> Measurement[Any] | Calculation[Any]:
     if isinstance(measurement, AnalysisSpec):
         kind, base = type(measurement), dict(measurement)
     elif isinstance(measurement, str):
@@ -175,6 +216,8 @@ def measurement_of(measurement: str | AnalysisSpec, parameters: Mapping[str, Any
         raise AnalysisError(f"the measurement is {brief(measurement)}; give its spec, or the name of a kind.")
     spec = validate(kind, {**base, **parameters})
     made = registry.implementation("analyses", spec.kind)(spec)
+    if isinstance(spec, CalculationSpec) and isinstance(made, Calculation):
+        return made
     if not isinstance(spec, MeasurementSpec) or not isinstance(made, Measurement):
         raise AnalysisError(f"the analysis {spec.kind!r} measures no network by itself; see zoo.compare.")
     return made

@@ -62,8 +62,11 @@ def compare(
 def analyse(
     analysis: Annotated[str, typer.Argument(help="Kind, such as fixed-points; zoo kinds lists them.")],
     names: Annotated[
-        list[str], typer.Argument(help="Names or globs (name/* is every member), .npy or .npz files.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            help="Names or globs (name/* is every member), .npy or .npz files; none for a calculation."
+        ),
+    ] = None,
     parameter: Annotated[
         list[str] | None, typer.Option("-p", "--parameter", help="field=value of the analysis.")
     ] = None,
@@ -71,17 +74,17 @@ def analyse(
     save: Annotated[Path | None, typer.Option(help="Arrays to write: .npz or .json; or a folder.")] = None,
     json: Json = False,
 ) -> None:
-    """What an analysis finds in each network by itself: numbers, arrays, a figure."""
+    """What an analysis finds in each network by itself, or without any: numbers, arrays, a figure."""
     import zoo
 
-    found = zoo.analyse(names, analysis, progress=not as_json(), **_parameters(parameter))
+    found = zoo.analyse(names or None, analysis, progress=not as_json(), **_parameters(parameter))
     written = []
     for name, finding in found.items():
         for path, write, suffix in ((save, finding.save, ".npz"), (plot, finding.plot, ".png")):
             if path is None:
                 continue
             if len(found) > 1 and path.suffix:
-                raise AnalysisError(f"there are {len(found)} networks; give a folder in the place of {path}.")
+                raise AnalysisError(f"there are {len(found)} findings; give a folder in the place of {path}.")
             written.append(write(path if path.suffix else path / f"{name.replace('/', '-')}{suffix}"))
     emit(
         [finding.plain() for finding in found.values()], found.table(), *(f"wrote {path}" for path in written)

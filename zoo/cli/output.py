@@ -97,9 +97,7 @@ def _range(values: Sequence[float | None]) -> str:
     if len(known) < len(values):
         return f"not finite in {len(values) - len(known)} of {len(values)}"
     return (
-        f"{known[0]:.4g}"
-        if len(known) == 1
-        else f"{min(known):.4g} … {max(known):.4g} ({len(known)} networks)"
+        f"{known[0]:.4g}" if len(known) == 1 else f"{min(known):.4g} … {max(known):.4g} ({len(known)} values)"
     )
 
 

@@ -90,6 +90,7 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "modular-sines": Kind(
             "zoo.specs.tasks.regression:ModularSinesSpec", "zoo.tasks.regression:ModularSines"
         ),
+        "sine-sum": Kind("zoo.specs.tasks.points:SineSumSpec", "zoo.tasks.points:SineSum"),
         "neurogym": Kind("zoo.specs.tasks.environments:NeuroGymSpec", "zoo.tasks.environments:NeuroGym"),
         "patterns": Kind("zoo.specs.tasks.patterns:PatternsSpec", "zoo.tasks.patterns:Patterns"),
         "codewords": Kind("zoo.specs.tasks.patterns:CodewordsSpec", "zoo.tasks.patterns:Codewords"),
@@ -184,6 +185,15 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.analyses.memory:CodeSizeSpec", "zoo.analysis.dynamics.code_size:CodeSize"
         ),
         "recall": Kind("zoo.specs.analyses.memory:RecallSpec", "zoo.analysis.dynamics.recall:Recall"),
+        "difficulty": Kind(
+            "zoo.specs.analyses.bias:DifficultySpec", "zoo.analysis.bias.difficulty:Difficulty"
+        ),
+        "task-difficulty": Kind(
+            "zoo.specs.analyses.bias:TaskDifficultySpec", "zoo.analysis.bias.estimates:TaskDifficulty"
+        ),
+        "inductive-bias": Kind(
+            "zoo.specs.analyses.bias:InductiveBiasSpec", "zoo.analysis.bias.inductive:InductiveBias"
+        ),
         "gramian": Kind("zoo.specs.analyses.dynamics:GramianSpec", "zoo.analysis.dynamics.gramian:Gramian"),
         "neighbours": Kind(
             "zoo.specs.analyses.unfolding:NeighboursSpec", "zoo.analysis.dynamics.neighbours:Neighbours"

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from zoo.registry import suggest
-from zoo.specs.analyses.base import ComparatorSpec, MeasurementSpec
+from zoo.specs.analyses.base import CalculationSpec, ComparatorSpec, MeasurementSpec
 from zoo.specs.base import Line, Lines, Name, Spec, Text, located
 from zoo.specs.claim import ClaimSpec
 from zoo.specs.families import AnalysisSpec
@@ -23,7 +23,9 @@ class StudySpec(Spec):
     ``/mean`` over all pairs, and, with a ``reference``, ``/to/<label>``; with several references,
     ``/from/<reference>/to/<label>``, and ``/from/<reference>/nearest`` of the labels that are none. Two
     comparisons yield ``<one>~<other>/correlation`` (Spearman's, over pairs) and its ``/p``, where a claim
-    names them. A measurement yields ``<measurement>/<number>/<label>``, one value a network.
+    names them. A measurement yields ``<measurement>/<number>/<label>``, one value a network. A calculation
+    yields ``<calculation>/<number>``, one value a draw, and asks no network: a study of calculations alone
+    needs no checkpoints.
     """
 
     cosmetic: ClassVar = frozenset({"name", "title", "description", "paper", "tags", "claims"})
@@ -34,7 +36,7 @@ class StudySpec(Spec):
     description: Text = ""
     paper: Name | None = None
     tags: Lines = ()
-    checkpoints: Annotated[tuple[Line, ...], Field(strict=False, min_length=1)]
+    checkpoints: Lines = ()
     """Names or globs; ``name/*`` is every member of a population."""
     groups: dict[str, Lines] = {}
     """Label → patterns of names; without them, the name of the checkpoint is the label."""
@@ -54,22 +56,30 @@ class StudySpec(Spec):
     comparisons: dict[Name, AnalysisSpec] = {}
     measurements: dict[Name, AnalysisSpec] = {}
     """What is asked of each network by itself."""
+    calculations: dict[Name, AnalysisSpec] = {}
+    """What follows without any network."""
     claims: Annotated[tuple[ClaimSpec, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")
     def _claims_are_measured(self) -> Self:
-        known = {**self.comparisons, **self.measurements}
+        asked = {**self.comparisons, **self.measurements}
+        known = {**asked, **self.calculations}
         if not known:
-            raise located("a study needs comparisons or measurements", "comparisons")
+            raise located("a study needs comparisons, measurements or calculations", "comparisons")
         if twice := self.comparisons.keys() & self.measurements.keys():
             raise located(f"{min(twice)!r} is a comparison, too", "measurements")
+        if twice := asked.keys() & self.calculations.keys():
+            raise located(f"{min(twice)!r} is asked of networks, too", "calculations")
+        if bool(asked) != bool(self.checkpoints):
+            why = "comparisons and measurements ask networks" if asked else "calculations ask no network"
+            raise located(f"{why}: {'name some' if asked else 'leave them out'}", "checkpoints")
         if self.label is not None and self.groups:
             raise located("labels come from 'groups' or from 'label', not from both", "label")
         if self.matched is not None and self.reference is None:
             raise located("goes with a 'reference'", "matched")
         for key in self.labels:
-            if key not in known:
-                raise located(f"there is no {key!r}.{suggest(key, known)}", "labels", key)
+            if key not in asked:
+                raise located(f"there is no {key!r}.{suggest(key, asked)}", "labels", key)
         for index, claim in enumerate(self.claims):
             metrics = {"metric": (claim.metric,), "minus": (claim.minus or claim.metric,), "per": claim.per}
             for field, names in metrics.items():
@@ -91,6 +101,7 @@ class StudySpec(Spec):
         for field, kind, what in (
             ("comparisons", ComparatorSpec, "compares networks"),
             ("measurements", MeasurementSpec, "measures a network"),
+            ("calculations", CalculationSpec, "needs no network"),
         ):
             for key, analysis in getattr(self, field).items():
                 if not isinstance(analysis, kind):
@@ -100,8 +111,8 @@ class StudySpec(Spec):
 
 def _unknown(metric: str, key: str, known: Mapping[str, object]) -> str:
     return (
-        f"{metric!r} is about no comparison or measurement of this study; it has {', '.join(known)}."
-        f"{suggest(key, known)}"
+        f"{metric!r} is about no comparison, measurement or calculation of this study; it has "
+        f"{', '.join(known)}.{suggest(key, known)}"
     )
 
 

@@ -31,7 +31,8 @@ def study_figure(result: StudyResult, path: Path) -> Path:
 
     With a reference, each comparison's distances from it, label by label, as shares of the largest. Where
     networks are studied apart, each comparison's silhouettes. Else a map of each comparison by
-    multidimensional scaling. Measurements are points, label by label.
+    multidimensional scaling. Measurements are points, label by label; of calculations, the numbers that
+    claims are about.
     """
     return save(lambda: _draw(result), path)
 
@@ -43,7 +44,8 @@ def _draw(result: StudyResult) -> Figure:
     apart = not curves and result.study.apart is not None and bool(result.matrices)
     maps = {} if curves or apart else result.matrices
     numbers = sorted({name.rpartition("/")[0] for name in result.metrics if _is_measured(result, name)})
-    count = len(curves) + apart + len(maps) + len(numbers)
+    calculated = _calculated(result)
+    count = len(curves) + apart + len(maps) + len(numbers) + len(calculated)
     rows, columns = -(-count // ACROSS), min(count, ACROSS)
     figure: Figure = figures.Figure(
         figsize=(PANEL * columns + 0.4, (PANEL + 0.35) * rows + 0.5), layout="constrained"
@@ -58,6 +60,10 @@ def _draw(result: StudyResult) -> Figure:
         _map(next(panels), key, matrix, "" if silhouette is None else f"silhouette {silhouette:.2f}")
     for name in numbers:
         _points(next(panels), name, result)
+    for name, values in calculated.items():
+        axes = next(panels)
+        _strips(axes, values)
+        _style(axes, name, "")
     for unused in panels:
         unused.set_visible(False)
     if result.study.title:
@@ -67,6 +73,19 @@ def _draw(result: StudyResult) -> Figure:
 
 def _is_measured(result: StudyResult, name: str) -> bool:
     return name.partition("/")[0] in result.study.measurements
+
+
+def _calculated(result: StudyResult) -> dict[str, dict[str, list[float]]]:
+    """Number → calculation → its values, one a draw, of the numbers that claims name, or of all."""
+    claims = result.study.claims
+    named = {name for claim in claims for name in (claim.metric, claim.minus, *claim.per) if name}
+    keys = result.study.calculations
+    found: dict[str, dict[str, list[float]]] = {}
+    for metric, values in result.metrics.items():
+        key, _, number = metric.partition("/")
+        if key in keys and (metric in named or not named):
+            found.setdefault(number, {})[key] = [value for value in values if value is not None]
+    return found
 
 
 def _silhouettes(axes: Axes, result: StudyResult) -> None:

@@ -13,13 +13,14 @@ import numpy as np
 
 from zoo.analysis.compare import compare
 from zoo.analysis.matrix import DistanceMatrix
-from zoo.analysis.measure import measure
+from zoo.analysis.measure import calculate, measure
 from zoo.analysis.statistics import mantel
 from zoo.engine.base import Engine
 from zoo.errors import AnalysisError, UnknownNameError, brief
 from zoo.hub import expand, fetch
 from zoo.placing import write_whole
 from zoo.registry import glob
+from zoo.specs.analyses.base import CalculationSpec
 from zoo.specs.claim import Verdict
 from zoo.specs.study import StudySpec
 
@@ -35,7 +36,7 @@ class StudyResult:
     matrices: Mapping[str, DistanceMatrix]
     """By comparison."""
     measured: Mapping[str, Mapping[str, Mapping[str, float]]]
-    """Measurement → network → number → value."""
+    """Measurement → network → number → value; of a calculation, the draw in the place of the network."""
     metrics: Mapping[str, tuple[float | None, ...]]
     """For claims, see :class:`StudySpec`."""
     verdicts: tuple[Verdict, ...]
@@ -102,6 +103,13 @@ def run_study(study: StudySpec, progress: bool = False, engine: str | Engine = "
                 for name, value in found[str(reference)].items():
                     metrics[f"{key}/{name}/{label}"].append(value)
         matrices |= {key + part: matrix for key, matrix in of_part.items()}
+    for key, calculation in study.calculations.items():
+        assert isinstance(calculation, CalculationSpec)  # as the spec has checked
+        draws = calculate(calculation)
+        measured[key] = {draw: dict(finding.numbers) for draw, finding in draws.items()}
+        for finding in draws.values():
+            for name, value in finding.numbers.items():
+                metrics[f"{key}/{name}"].append(value)
     values = {name: tuple(found) for name, found in metrics.items()}
     verdicts = tuple(claim.judge(values) for claim in study.claims)
     return StudyResult(study, matrices, measured, values, verdicts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -53,3 +53,23 @@ class ComparatorSpec(RunSpec):
 
 class MeasurementSpec(RunSpec):
     """Of what measures each network by itself."""
+
+
+class CalculationSpec(AnalysisSpec):
+    """Of what follows from its parameters alone, without any network."""
+
+    def drawn(self) -> tuple[Self, ...]:
+        """The calculations that make up this one, each without chance in it."""
+        return (self,)
+
+
+class DrawnSpec(CalculationSpec):
+    """Of what follows from examples that are drawn from a task."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**62)] = 0
+    """Of the examples, and of whatever else is drawn."""
+    draws: Annotated[int, Field(ge=1, le=1000)] = 1
+    """So many times, with ``seed``, ``seed + 1``, …: claims see one value of each number for each."""
+
+    def drawn(self) -> tuple[Self, ...]:
+        return tuple(self.updated(seed=self.seed + k, draws=1) for k in range(self.draws))
