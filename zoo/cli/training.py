@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from zoo.cli.options import Json
 from zoo.cli.output import as_json, check_failed, emit, table, verdicts
+from zoo.errors import UnknownNameError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,12 +38,15 @@ def train(
     import zoo
     from zoo.hub.lookup import open_hub
     from zoo.hub.reference import check_revision
+    from zoo.specs.loading import load
     from zoo.training.place import Place
 
-    if publish:  # a wrong one is known before hours of training
-        open_hub(publish)
     if tag:
         check_revision(tag)
+    if publish:  # one that cannot be reached is known before hours of training
+        hub = open_hub(publish)
+        with suppress(UnknownNameError):
+            hub.resolve(hub.owned(load(spec, overrides or ()).name))
     checkpoint = zoo.train(spec, overrides or (), folder=folder, progress=not as_json())
     if not Place.of(checkpoint.experiment.train).first:
         return  # the first of several processes says what there is to say
