@@ -125,6 +125,13 @@ MEMORIES: dict[str, tuple[str, str]] = {
 LAYERED: dict[str, dict[str, Any]] = {
     "kv-memory": {"kind": "kv-memory"},
     "mlp": {"kind": "mlp", "hidden": [7, 5]},
+    "mlp-noisy": {
+        "kind": "mlp",
+        "hidden": [7, 5],
+        "nonlinearity": "leaky-relu",
+        "noise": {"exponent": 1.0},
+        "penalty": {"weights": 1e-4, "absolute": 1e-4, "activity": 1e-3, "weighted_activity": 1e-3},
+    },
     "mlp-wide": {"kind": "mlp", "hidden": [7, 5], "parametrisation": "ntk"},
     "goodness": {"kind": "goodness", "hidden": [7, 5]},
     "mlp-normed": {
@@ -184,6 +191,7 @@ TASKS: dict[str, dict[str, Any]] = {
         "grace": 0.1,
         "hold": True,
     },
+    "forced-choice": {"kind": "forced-choice", "stimulus": [0.3, 0.5]},
     "delayed-comparison": {"kind": "delayed-comparison", "dt": 0.1},
     "working-memory": {"kind": "working-memory", "dt": 0.1, "noise": 0.0, "encoding": "ring", "units": 16},
     "go-no-go": {"kind": "go-no-go", "dt": 0.1},
@@ -227,6 +235,8 @@ TASKS: dict[str, dict[str, Any]] = {
     },
     "sine-contexts": {"kind": "sine", "frequencies": [1.0, 2.0, 3.0], "contexts": 2, "steps": 15},
     "modular-sines": {"kind": "modular-sines"},
+    "linear-map": {"kind": "linear-map", "width": 6},
+    "modular-addition": {"kind": "modular-addition", "modulus": 7},
     "sine-sum": {"kind": "sine-sum"},
     "digits": {"kind": "digits"},
     "digits-shown": {"kind": "digits", "shown": 6},

@@ -10,8 +10,14 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from zoo.specs.tasks.decision import ComparisonSpec, EvidenceSpec, GoNoGoSpec, WorkingMemorySpec
-from zoo.tasks.decision import Comparison, Evidence, GoNoGo, WorkingMemory
+from zoo.specs.tasks.decision import (
+    ComparisonSpec,
+    EvidenceSpec,
+    ForcedChoiceSpec,
+    GoNoGoSpec,
+    WorkingMemorySpec,
+)
+from zoo.tasks.decision import Comparison, Evidence, ForcedChoice, GoNoGo, WorkingMemory
 
 
 def evidence(**fields: Any) -> Evidence:
@@ -166,3 +172,18 @@ def test_holding_back() -> None:
 def test_impossible_trials_are_refused(kind: Any, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         kind.model_validate(fields)
+
+
+def test_the_larger_input_is_the_choice() -> None:
+    task = ForcedChoice(ForcedChoiceSpec(noise=0.0))
+    batch = task.batch("train", 0, 0, 50)
+    assert batch.x.shape == batch.y.shape == (50, 8, 3)
+    assert batch.mask.all()
+    assert torch.equal(batch.x[:, :, 0], (torch.arange(8) < 7).float().expand(50, -1))
+    assert torch.equal(batch.x[:, 0, 1:].argmax(1) + 1, batch.latents["choice"])
+    torch.testing.assert_close(batch.x[:, 0, 1:].sum(1), torch.ones(50))
+    torch.testing.assert_close((batch.x[:, 0, 1] - batch.x[:, 0, 2]).abs(), batch.latents["coherence"])
+    assert torch.equal(batch.y[:, :7].argmax(2), torch.zeros(50, 7).long())
+    assert torch.equal(batch.y[:, 7].argmax(1), batch.latents["choice"])
+    noisy = ForcedChoice(ForcedChoiceSpec()).batch("train", 0, 0, 500)
+    assert noisy.x[:, 7].std().item() == pytest.approx(0.1, rel=0.1)

@@ -10,9 +10,9 @@ import torch
 from pydantic import ValidationError
 
 from zoo.specs.tasks.dynamics import SineSpec
-from zoo.specs.tasks.regression import ModularSinesSpec
+from zoo.specs.tasks.regression import LinearMapSpec, ModularSinesSpec
 from zoo.tasks.dynamics import Sine
-from zoo.tasks.regression import ModularSines
+from zoo.tasks.regression import LinearMap, ModularSines
 
 
 def points(split: str, **fields: Any) -> torch.Tensor:
@@ -81,3 +81,15 @@ def test_more_contexts_than_frequencies() -> None:
     with pytest.raises(ValidationError, match="may not change the width"):
         SineSpec(splits={"more": {"contexts": 2}})
     assert SineSpec(contexts=1).digest() == SineSpec().digest()
+
+
+def test_a_linear_map_of_given_strengths_from_white_inputs() -> None:
+    task = LinearMap(LinearMapSpec(width=6, strengths=(3.0, 1.0)))
+    batch = task.batch("train", 0, 0, 12)
+    x, y = batch.x[:, 0], batch.y[:, 0]
+    torch.testing.assert_close(x.T @ x / 12, torch.eye(6), atol=1e-5, rtol=0)
+    matrix = torch.linalg.lstsq(x, y).solution.T
+    strengths = torch.linalg.svdvals(matrix)
+    torch.testing.assert_close(strengths, torch.tensor([3.0, 1, 0, 0, 0, 0]), atol=1e-4, rtol=0)
+    with pytest.raises(ValidationError, match=r"strengths: 4 singular values are more than the width 3"):
+        LinearMapSpec(width=3)

@@ -44,7 +44,7 @@ class Backprop(Learner):
         if self.spec.activity_penalty:
             exposed = output.states[self.network.model.exposed]
             loss = loss + self.spec.activity_penalty * exposed.square().mean()
-        return loss
+        return loss if output.cost is None else loss + output.cost
 
     def losses(self, specs: Sequence[BackpropSpec], output: Output, batch: Batch) -> Tensor:
         task = self.network.task
@@ -60,7 +60,7 @@ class Backprop(Learner):
         penalties = losses.new_tensor([spec.activity_penalty for spec in specs])
         for exposed in output.states.values():
             losses = losses + penalties * exposed.square().flatten(1).mean(1)
-        return losses
+        return losses if output.cost is None else losses + output.cost
 
     def configure_optimizers(self) -> Any:
         optimizer = make_optimizer(self.spec.optimizer, list(self.parameters()))

@@ -73,10 +73,13 @@ class Learner(L.LightningModule):
         ``batch`` have a leading member axis, and ``batch`` has no latents.
         """
 
-        def one(y: Tensor, states: dict[str, Tensor], x: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-            return self.loss(Output(y, states), Batch(x, target, mask, torch.zeros(len(x)), {}))
+        def one(
+            y: Tensor, states: dict[str, Tensor], x: Tensor, target: Tensor, mask: Tensor, *cost: Tensor
+        ) -> Tensor:
+            return self.loss(Output(y, states, *cost), Batch(x, target, mask, torch.zeros(len(x)), {}))
 
-        return vmap(one)(output.y, dict(output.states), batch.x, batch.y, batch.mask)
+        cost = () if output.cost is None else (output.cost,)
+        return vmap(one)(output.y, dict(output.states), batch.x, batch.y, batch.mask, *cost)
 
     # What it owns, and what it would do -----------------------------------------------------
 

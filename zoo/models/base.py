@@ -28,6 +28,9 @@ class Output:
     """``[batch, time, output]``."""
     states: Mapping[str, Tensor]
     """Site → ``[batch, time, width]``."""
+    cost: Tensor | None = None
+    """What the pass costs a learner beside the loss, a single number: a regulariser of the model. Of several
+    models at once, ``[model]``."""
 
 
 class Model(nn.Module, ABC):
@@ -80,13 +83,13 @@ class Model(nn.Module, ABC):
         x: Tensor,
         noise: Tensor | None = None,
         states: bool = False,
-    ) -> tuple[Tensor, Tensor | None] | None:
+    ) -> tuple[Tensor, Tensor | None] | tuple[Tensor, Tensor | None, Tensor] | None:
         """What several models of this kind give, in one pass that is faster than ``vmap``, if there is one.
 
         ``weights`` are their tensors by name, ``[model, …]``; ``x`` is ``[model, batch, time, inputs]``, or
         ``[batch, time, inputs]`` for all, and ``noise`` ``[model, batch, time, width]``. Gives the outputs
-        ``[model, batch, time, outputs]`` and, if ``states``, the site :attr:`exposed`. First derivatives with
-        respect to the weights alone.
+        ``[model, batch, time, outputs]`` and, if ``states``, the site :attr:`exposed`; and where a pass costs
+        something, that ``[model]``. First derivatives with respect to the weights alone.
         """
         return None
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +14,20 @@ from torch.nn import functional as F
 
 from zoo.models.init import initialise_layer
 from zoo.models.layered import At, Layer, Layered
-from zoo.specs.models.feedforward import MLPSpec
+from zoo.specs.models.feedforward import ActivityNoiseSpec, MLPSpec, PenaltySpec
 
-PHI = {
+PHI: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
+    "leaky-relu": partial(F.leaky_relu, negative_slope=0.1),
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
     "gelu": F.gelu,
     "linear": lambda value: value,
 }
+
+
+ROOT = 1e-6
+"""Added to h² where noise grows with |h|, so that its slope at 0 is finite."""
 
 
 class BatchStatistics(nn.Module):
@@ -86,6 +92,29 @@ class MLP(Layered):
             x = at(site, phi(x if self.spec.norm == "none" else self.norms[k](x)))
         return self._drive(self.output, x)
 
+    def noise(self, batch: int, steps: int, generator: torch.Generator | None = None) -> Tensor | None:
+        """``[batch, steps, units of all hidden layers]``, normal."""
+        if self.spec.noise is None:
+            return None
+        like, shape = self.like, (batch, steps, sum(self.spec.hidden))
+        device = like.device if generator is None else generator.device
+        return torch.randn(shape, generator=generator, device=device).to(like)
+
+    def disturb(self, site: str, value: Tensor, noise: Tensor) -> Tensor:
+        spec = self.spec.noise
+        if spec is None or site not in self.hidden:
+            return value
+        k = self.hidden.index(site)
+        start = sum(self.spec.hidden[:k])
+        return disturbed(spec, value, noise[..., start : start + self.spec.hidden[k]])
+
+    def cost(self, states: Mapping[str, Tensor]) -> Tensor | None:
+        if not self.spec.penalty.any:
+            return None
+        layers: list[Any] = [*self.layers, self.output]
+        acting = [scale * layer.weight for scale, layer in zip(self.scales, layers, strict=True)]
+        return cost_of(self.spec.penalty, acting, [states[site].flatten(0, 1) for site in self.hidden])
+
     def _drive(self, layer: nn.Linear, x: Tensor) -> Tensor:
         if self.spec.parametrisation == "standard":
             return layer(x)
@@ -113,8 +142,11 @@ class MLP(Layered):
         x: Tensor,
         noise: Tensor | None = None,
         states: bool = False,
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor | None] | tuple[Tensor, Tensor | None, Tensor]:
         spec, members = specs[0], len(specs)
+        acting: list[Tensor] = []
+        hidden: list[Tensor] = []
+        start = 0
         shape = x.shape[-3:-1]
         h = x.reshape(-1, shape.numel(), x.shape[-1]).expand(members, -1, -1)
 
@@ -122,6 +154,7 @@ class MLP(Layered):
             weight = weights[f"{name}.weight"].mT
             if spec.parametrisation == "ntk":
                 weight = weight / math.sqrt(weight.shape[1])
+            acting.append(weight.mT)
             return torch.baddbmm(weights[f"{name}.bias"][:, None], h, weight) if spec.bias else h @ weight
 
         for k, width in enumerate(spec.hidden):
@@ -132,8 +165,39 @@ class MLP(Layered):
             elif spec.norm == "batch":
                 h = over_examples(h.unflatten(1, shape), 1).flatten(1, 2)
             h = PHI[spec.nonlinearity](h)
+            if spec.noise is not None and noise is not None:
+                h = disturbed(spec.noise, h, noise[..., start : start + width].flatten(1, 2))
+                start += width
+            hidden.append(h)
         y = layer("output", h)
-        return y.unflatten(1, shape), h.unflatten(1, shape) if states else None
+        found = y.unflatten(1, shape), h.unflatten(1, shape) if states else None
+        return (*found, cost_of(spec.penalty, acting, hidden)) if spec.penalty.any else found
+
+
+def disturbed(spec: ActivityNoiseSpec, value: Tensor, noise: Tensor) -> Tensor:
+    """Activity with normal noise of the same shape on it."""
+    if spec.exponent:
+        noise = noise * (value.square() + ROOT).pow(spec.exponent / 4)
+    return value + spec.strength * noise
+
+
+def cost_of(spec: PenaltySpec, acting: Sequence[Tensor], hidden: Sequence[Tensor]) -> Tensor:
+    """What matrices ``[…, units, inputs]`` that act, from the first to the readout's, and the activities
+    ``[…, example, units]`` between them cost, ``[…]``."""
+    total = acting[0].new_zeros(acting[0].shape[:-2])
+    for weight in acting:
+        if spec.weights:
+            total = total + spec.weights * weight.square().sum((-2, -1))
+        if spec.absolute:
+            total = total + spec.absolute * weight.abs().sum((-2, -1))
+    for h, after in zip(hidden, acting[1:], strict=True):
+        if spec.activity:
+            total = total + spec.activity * h.square().mean(-2).sum(-1)
+        if spec.weighted_activity:
+            size = h.square() if spec.exponent == 2 else h.abs().pow(spec.exponent)
+            each = after.square().sum(-2) * size.mean(-2)
+            total = total + spec.weighted_activity * each.sum(-1)
+    return total
 
 
 def _after(spec: MLPSpec, names: Sequence[str], others: Mapping[str, Tensor], drive: Tensor) -> Tensor:

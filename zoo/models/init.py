@@ -76,4 +76,5 @@ def fill(block: Tensor, spec: InitSpec, bound: float) -> None:
             nn.init.eye_(block).mul_(spec.gain)
     if spec.rank is not None:
         u, s, v = torch.linalg.svd(block.double(), full_matrices=False)
-        block.copy_((u[:, : spec.rank] * s[: spec.rank]) @ v[: spec.rank])
+        kept = s.norm() / s[: spec.rank].norm() if spec.keep_norm else 1.0
+        block.copy_(kept * (u[:, : spec.rank] * s[: spec.rank]) @ v[: spec.rank])

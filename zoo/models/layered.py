@@ -52,6 +52,15 @@ class Layered(Model):
         rules need that send errors from layer to layer. The spec of such a model ``offers`` layers."""
         raise NotImplementedError(f"{type(self).__name__} is no chain of layers")
 
+    def disturb(self, site: str, value: Tensor, noise: Tensor) -> Tensor:
+        """What a site ``[batch, time, width]`` holds with the noise ``[batch, time, …]`` of a pass; most
+        models have none."""
+        return value
+
+    def cost(self, states: Mapping[str, Tensor]) -> Tensor | None:
+        """What a pass costs a learner beside its loss, from what all sites hold; most cost nothing."""
+        return None
+
     @property
     def sites(self) -> tuple[str, ...]:
         return ("input", *self.hidden, "output")
@@ -63,8 +72,12 @@ class Layered(Model):
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Output:
         """Outputs and states for inputs ``x`` ``[batch, time, inputs]``."""
         states: dict[str, Tensor] = {}
+        if noise is None and self.training:
+            noise = self.noise(x.shape[0], x.shape[1])
 
         def at(site: str, value: Tensor) -> Tensor:
+            if noise is not None:
+                value = self.disturb(site, value, noise)
             change = self._interventions.get(site)
             if change is not None:
                 value = torch.stack([change(now, t) for t, now in enumerate(value.unbind(1))], 1)
@@ -74,4 +87,4 @@ class Layered(Model):
         y = at("output", self.compute(at("input", x), at))
         self._captured(states)
         del states["output"]
-        return Output(y, states)
+        return Output(y, states, self.cost(states))

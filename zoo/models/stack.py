@@ -82,21 +82,22 @@ class Stack(nn.Module):
             specs = [specs[member] for member in members]
             tensors = {name: value[members] for name, value in tensors.items()}
         found = self.template.many(specs, tensors, x, noise, states)
-        y, exposed = self._mapped(tensors, x, noise, shared) if found is None else found
-        return Output(y, {} if exposed is None else {self.template.exposed: exposed})
+        y, exposed, *cost = self._mapped(tensors, x, noise, shared) if found is None else found
+        return Output(y, {} if exposed is None else {self.template.exposed: exposed}, *cost)
 
     def _mapped(
         self, tensors: Mapping[str, Tensor], x: Tensor, noise: Tensor | None, shared: bool
-    ) -> tuple[Tensor, Tensor]:
-        """A pass of all, for any model."""
+    ) -> tuple[Tensor, ...]:
+        """A pass of all, for any model: outputs, what is exposed, and what it costs, if anything."""
         site = self.template.exposed
 
-        def one(weights: Mapping[str, Tensor], x: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        def one(weights: Mapping[str, Tensor], x: Tensor, noise: Tensor | None) -> tuple[Tensor, ...]:
             output = functional_call(self.template, dict(weights), (x,), {"noise": noise})
-            return output.y, output.states[site]
+            return output.y, output.states[site], *(() if output.cost is None else (output.cost,))
 
         over = (0, None if shared else 0, None if noise is None else 0)
-        return vmap(one, over)(tensors, x, noise)
+        found: tuple[Tensor, ...] = vmap(one, over)(tensors, x, noise)
+        return found
 
 
 def stack(values: Sequence[Tensor | None]) -> Tensor | None:

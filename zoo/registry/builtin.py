@@ -63,6 +63,7 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "digits": Kind("zoo.specs.tasks.images:DigitsSpec", "zoo.tasks.images:Digits"),
         "multi-task": Kind("zoo.specs.tasks.cognitive:MultiTaskSpec", "zoo.tasks.cognitive:MultiTask"),
         "evidence": Kind("zoo.specs.tasks.decision:EvidenceSpec", "zoo.tasks.decision:Evidence"),
+        "forced-choice": Kind("zoo.specs.tasks.decision:ForcedChoiceSpec", "zoo.tasks.decision:ForcedChoice"),
         "delayed-comparison": Kind(
             "zoo.specs.tasks.decision:ComparisonSpec", "zoo.tasks.decision:Comparison"
         ),
@@ -91,6 +92,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.tasks.regression:ModularSinesSpec", "zoo.tasks.regression:ModularSines"
         ),
         "sine-sum": Kind("zoo.specs.tasks.points:SineSumSpec", "zoo.tasks.points:SineSum"),
+        "linear-map": Kind("zoo.specs.tasks.regression:LinearMapSpec", "zoo.tasks.regression:LinearMap"),
+        "modular-addition": Kind(
+            "zoo.specs.tasks.arithmetic:ModularAdditionSpec", "zoo.tasks.arithmetic:ModularAddition"
+        ),
         "neurogym": Kind("zoo.specs.tasks.environments:NeuroGymSpec", "zoo.tasks.environments:NeuroGym"),
         "patterns": Kind("zoo.specs.tasks.patterns:PatternsSpec", "zoo.tasks.patterns:Patterns"),
         "codewords": Kind("zoo.specs.tasks.patterns:CodewordsSpec", "zoo.tasks.patterns:Codewords"),

@@ -119,6 +119,8 @@ class RecordSpec(Spec):
     snapshots: SnapshotSpec | None = SnapshotSpec()
     ledger: LedgerSpec | None = None
     updates: UpdatesSpec | None = None
+    curve: Lines = ()
+    """Further splits, beside validation, that are measured at every validation."""
     evaluation: EvaluationSpec = EvaluationSpec()
     golden_trials: Count = 4
     """Trials of the test split stored with their outputs, replayed by ``zoo verify``."""
@@ -151,6 +153,7 @@ class ExperimentSpec(Spec):
         known = self.task.split_names()
         for where, splits in (
             (("record", "evaluation", "splits"), self.record.evaluation.splits),
+            (("record", "curve"), self.record.curve),
             (("record", "ledger", "split"), (self.record.ledger.split,) if self.record.ledger else ()),
         ):
             for split in splits:

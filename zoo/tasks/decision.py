@@ -7,7 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-from zoo.specs.tasks.decision import ComparisonSpec, EvidenceSpec, GoNoGoSpec, WorkingMemorySpec
+from zoo.specs.tasks.decision import (
+    ComparisonSpec,
+    EvidenceSpec,
+    ForcedChoiceSpec,
+    GoNoGoSpec,
+    WorkingMemorySpec,
+)
 from zoo.specs.tasks.timing import steps_in
 from zoo.tasks.base import Batch, Task
 from zoo.tasks.directions import decode, difference, encode
@@ -214,3 +220,35 @@ class GoNoGo(Task):
         """Whether to hold and whether to respond, ``[example, time, 2]``."""
         respond = (epoch == 3) & go[:, None]
         return torch.stack([(epoch < 4) & ~respond, respond], -1)
+
+
+class ForcedChoice(Task):
+    """The larger of two inputs.
+
+    Latents, ``[example]``: ``coherence``, ``choice``, 1 or 2, and ``end``, the length of the trial in steps.
+    ``[example, time]``: ``epoch``, 0 stimulus, 1 response, 2 when the trial is over.
+    """
+
+    independent = True
+    spec: ForcedChoiceSpec
+
+    def draw(self, spec: ForcedChoiceSpec, examples: int, generator: torch.Generator) -> Batch:  # type: ignore[override]
+        u = Chances(examples, 4, generator)
+        ends, epoch = timeline(spec, u)
+        coherence, side = drawn(u(), spec.coherence), sign(u())
+        white = torch.randn((examples, spec.steps, 3), generator=generator, device=ends.device)
+        levels = torch.stack(
+            [torch.ones_like(side), 0.5 + side * coherence / 2, 0.5 - side * coherence / 2], -1
+        )
+        shown = (epoch == 0)[..., None]
+        x = shown * levels[:, None] + spec.noise * white
+        choice = torch.where(side > 0, 1, 2)
+        right = torch.where(epoch == 1, choice[:, None], 0)
+        mask = (epoch < 2).to(x.dtype)
+        latents = {"coherence": coherence, "choice": choice, "end": ends[:, -1], "epoch": epoch}
+        return Batch(x, torch.nn.functional.one_hot(right, 3).to(x), mask, torch.zeros(examples), latents)
+
+    def metrics(self, y: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """``accuracy``: 1 where the larger logit of the two choices is the right one, at the last step."""
+        last = at_end(y[..., 2] - y[..., 1], batch.latents["end"][:, None])
+        return {"accuracy": ((last > 0) == (batch.latents["choice"] == 2)).to(y.dtype)}

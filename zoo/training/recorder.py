@@ -144,8 +144,14 @@ class Log:
         self.ended = step
 
     def validate(self, step: int, write: bool) -> dict[str, float]:
-        measured = self.subject.measure("validation", self.train.validation_trials) if write else {}
-        values = self.agree({f"validation/{name}": value.mean().item() for name, value in measured.items()})
+        trials, splits = self.train.validation_trials, ("validation", *self.record.curve)
+        measured = {split: self.subject.measure(split, trials) for split in splits} if write else {}
+        means = {
+            f"{split}/{name}": value.mean().item()
+            for split, found in measured.items()
+            for name, value in found.items()
+        }
+        values = self.agree(means)
         if not math.isfinite(values["validation/loss"]):
             raise DivergedError(step, self.causes())
         self.curve["steps"].append(step)

@@ -201,3 +201,36 @@ class GoNoGoSpec(TimedSpec):
     @property
     def outputs(self) -> int:
         return 2
+
+
+class ForcedChoiceSpec(TimedSpec):
+    """Which of two inputs is larger on average? Say so when the cue goes off, and until then keep still.
+
+    Two-alternative forced choice in coarse steps, as recurrent networks are given it (Liu et al. 2024).
+    Inputs are a cue that is 1 until it is time to respond, and the evidence, (1 ± coherence) / 2 while the
+    stimulus is on, with white noise of deviation ``noise`` on all three at every step. Outputs are logits of
+    keeping still and of the two choices; all steps count.
+    """
+
+    kind: Literal["forced-choice"] = "forced-choice"
+    loss: ClassVar[str] = "cross-entropy"
+    periods: ClassVar[tuple[str, ...]] = ("stimulus", "response")
+    stretched: ClassVar[frozenset[str]] = frozenset({"stimulus"})
+
+    dt: Positive = 0.1
+    coherence: Drawn = (0.064, 0.128, 0.256, 0.512)
+    """Of one number, that; of two, uniform between them; of more, any of them with equal chance. Which input
+    is the larger is random."""
+    noise: NonNegative = 0.1
+    stimulus: Drawn = (0.7,)
+    """Durations in seconds, drawn in the same way."""
+    response: Drawn = (0.1,)
+    splits: dict[str, dict[str, Any]] = {"longer": {"stretch": 2.0}, "noisier": {"noise": 0.3}}
+
+    @property
+    def inputs(self) -> int:
+        return 3
+
+    @property
+    def outputs(self) -> int:
+        return 3

@@ -57,3 +57,40 @@ class ModularSinesSpec(TaskSpec):
         if self.inner >= self.outer:
             raise located(f"is not below outer, which is {self.outer}", "inner")
         return self
+
+
+class LinearMapSpec(TaskSpec):
+    """A linear map y = W x of given singular values, between spaces of one width (Saxe et al. 2014).
+
+    W = U diag(s) Vᵀ with random orthogonal U and V. Every ``width`` inputs of a batch in turn are orthogonal
+    and of the length √width: batches of a multiple of it are white to rounding, and their loss is that of the
+    whole distribution.
+    """
+
+    kind: Literal["linear-map"] = "linear-map"
+    width: Annotated[int, Field(ge=1, le=1000)] = 8
+    strengths: Annotated[tuple[NonNegative, ...], Field(strict=False, min_length=1)] = (4.0, 3.0, 2.0, 1.0)
+    """s, singular values; the others are 0."""
+    maps: Seed = 0
+    """Draws U and V."""
+
+    @property
+    def steps(self) -> int:
+        """A vector is a single step."""
+        return 1
+
+    @property
+    def inputs(self) -> int:
+        return self.width
+
+    @property
+    def outputs(self) -> int:
+        return self.width
+
+    @model_validator(mode="after")
+    def _as_many_as_there_are(self) -> Self:
+        if len(self.strengths) > self.width:
+            raise located(
+                f"{len(self.strengths)} singular values are more than the width {self.width}", "strengths"
+            )
+        return self
