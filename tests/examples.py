@@ -238,6 +238,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "linear-map": {"kind": "linear-map", "width": 6},
     "modular-addition": {"kind": "modular-addition", "modulus": 7},
     "sine-sum": {"kind": "sine-sum"},
+    "compositional-hmm": {"kind": "compositional-hmm", "steps": 10},
     "digits": {"kind": "digits"},
     "digits-shown": {"kind": "digits", "shown": 6},
     "digits-rows": {"kind": "digits", "layout": "rows", "classes": [1, 7], "permutation": 0, "noise": 0.1},

@@ -91,6 +91,9 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "modular-sines": Kind(
             "zoo.specs.tasks.regression:ModularSinesSpec", "zoo.tasks.regression:ModularSines"
         ),
+        "compositional-hmm": Kind(
+            "zoo.specs.tasks.episodes:CompositionalHMMSpec", "zoo.tasks.episodes:CompositionalHMM"
+        ),
         "sine-sum": Kind("zoo.specs.tasks.points:SineSumSpec", "zoo.tasks.points:SineSum"),
         "linear-map": Kind("zoo.specs.tasks.regression:LinearMapSpec", "zoo.tasks.regression:LinearMap"),
         "modular-addition": Kind(

@@ -93,6 +93,9 @@ class Task(ABC):
     in one go."""
     errors: ClassVar[frozenset[str]] = frozenset()
     """Metrics that are 0 for a perfect output, or nearly; the others are 1."""
+    uncertain: ClassVar[bool] = False
+    """Whether inputs leave targets open, as where the next symbol is drawn by chance: then what is perfect is
+    the oracle's output, and not the targets."""
 
     def __init__(self, spec: TaskSpec) -> None:
         self.spec = spec
