@@ -97,6 +97,16 @@ MODELS: dict[str, dict[str, Any]] = {
         "sweeps": 3,
         "graph": {"degree": 3, "cluster": 4},
     },
+    "unet-diffusion": {"kind": "unet-diffusion", "channels": [4, 4], "groups": 2, "embedding": 4, "steps": 4},
+    "mlp-diffusion": {"kind": "mlp-diffusion", "hidden": [7, 5], "embedding": 4, "steps": 4, "eta": 1.0},
+    "mlp-guided": {
+        "kind": "mlp-diffusion",
+        "hidden": [7],
+        "embedding": 4,
+        "steps": 4,
+        "guidance": 2.0,
+        "predicts": "velocity",
+    },
 }
 SYSTEMS: dict[str, dict[str, Any]] = {
     "lorenz": {"channels": 3, "pulse": 1.0, "width": 3},
@@ -122,6 +132,12 @@ MEMORIES: dict[str, tuple[str, str]] = {
     "expander-flip": ("codewords", "none"),
 }
 """Models in which patterns are stored, each with its task and its rule."""
+SAMPLERS: dict[str, tuple[str, str]] = {
+    "unet-diffusion": ("bumps", "denoising"),
+    "mlp-diffusion": ("mixture-noise", "denoising"),
+    "mlp-guided": ("mixture", "denoising"),
+}
+"""Models whose steps are a reverse process, each with its task and its rule."""
 LAYERED: dict[str, dict[str, Any]] = {
     "kv-memory": {"kind": "kv-memory"},
     "mlp": {"kind": "mlp", "hidden": [7, 5]},
@@ -266,6 +282,16 @@ TASKS: dict[str, dict[str, Any]] = {
         "graph": {"degree": 3, "cluster": 4},
     },
     "pairs": {"kind": "pairs", "pairs": 8, "key": 12, "value": 12, "correlation": 0.2},
+    "bumps": {
+        "kind": "bumps",
+        "size": 6,
+        "steps": 4,
+        "hole": [2, 3],
+        "splits": {"hole": {"region": "hole"}, "between": {"between": True}},
+    },
+    "bumps-periodic": {"kind": "bumps", "size": 6, "steps": 2, "periodic": True, "spacing": [0.5, 1.0]},
+    "mixture": {"kind": "mixture", "steps": 4, "modes": 1, "deviation": 0.3},
+    "mixture-noise": {"kind": "mixture", "steps": 4, "noise": "every"},
     "recorded": {"kind": "recorded", "trials": 60, "steps": 9, "width": 2, "held_out": 20},
 }
 APART = {"dysts", "neurogym"}
@@ -345,6 +371,7 @@ RULES: dict[str, dict[str, Any]] = {
         "rates": [0.1],
         "nudging": "symmetric",
     },
+    "denoising": {"kind": "denoising", "dropout": 0.2, "optimizer": FAST},
 }
 """Learners that give updates of their own, for models that offer what they need."""
 PARTNERS: dict[str, tuple[str, str]] = {
@@ -352,6 +379,7 @@ PARTNERS: dict[str, tuple[str, str]] = {
     "forward-forward": ("goodness", "digits"),
     "equilibrium-propagation": ("settling", "digits-shown"),
     "equilibrium-symmetric": ("settling", "digits-shown"),
+    "denoising": ("mlp-guided", "mixture"),
 }
 """The model and the task that a rule goes with."""
 LEARNERS |= RULES
@@ -361,8 +389,8 @@ def experiment(
     model: str = "elman", task: str = "flip-flop", learner: str = "backprop", **changes: Any
 ) -> ExperimentSpec:
     """A tiny experiment; ``changes`` replace top-level fields. A system comes with its drive, untrained; a
-    memory with its task and its rule."""
-    task, learner = MEMORIES.get(model, (task, learner))
+    memory or a sampler with its task and its rule."""
+    task, learner = {**MEMORIES, **SAMPLERS}.get(model, (task, learner))
     document: dict[str, Any] = {
         "name": "tiny",
         "model": {**MODELS, **LAYERED}[model],

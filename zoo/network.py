@@ -97,8 +97,9 @@ class Network(nn.Module):
         finally:
             self.train(was_training)
         initial = None
-        if isinstance(self.model, Dynamics) and self.model.iterates and site not in ("input", "output"):
-            initial = self.model.initial_state(len(batch.x))[:, self.model.parts.get(site, slice(None))]
+        if isinstance(self.model, Dynamics) and self.model.iterates:
+            part = slice(None) if site == "state" else self.model.parts.get(site)
+            initial = None if part is None else self.model.initial_state(len(batch.x))[:, part]
         run = Trajectories(
             states=seen[site],
             inputs=batch.x,

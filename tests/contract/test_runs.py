@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from examples import LAYERED, LEARNERS, MEMORIES, MODELS, PARTNERS, RULES, SYSTEMS, TASKS, experiment
+from examples import (
+    LAYERED,
+    LEARNERS,
+    MEMORIES,
+    MODELS,
+    PARTNERS,
+    RULES,
+    SAMPLERS,
+    SYSTEMS,
+    TASKS,
+    experiment,
+)
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
@@ -24,9 +35,10 @@ CASES = [
     *[
         (model, "flip-flop", "backprop-clipped")
         for model in [*MODELS, *LAYERED]
-        if model not in SYSTEMS and model not in MEMORIES
+        if model not in {**SYSTEMS, **MEMORIES, **SAMPLERS}
     ],
     ("kv-memory", "pairs", "delta-rule"),
+    ("unet-diffusion", "bumps", "denoising"),
 ]
 
 

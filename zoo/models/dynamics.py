@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +19,13 @@ from zoo.errors import AnalysisError
 from zoo.models.base import Intervention, Model, Output
 
 __all__ = ["Dynamics", "Intervention", "Output"]
+
+
+class Pass(NamedTuple):
+    """A pass in single steps that is under way."""
+
+    time: int
+    seen: dict[str, list[Tensor]]
 
 
 class Dynamics(Model):
@@ -62,7 +69,23 @@ class Dynamics(Model):
         """The whole state at all steps, ``[batch, time, units]``, where there is a fast way to it as well."""
         return None
 
+    @property
+    def within(self) -> tuple[str, ...]:
+        """Sites inside a step, whose values ``[batch, width]`` it passes through :meth:`at`: they are no part
+        of the state."""
+        return ()
+
     # What follows from it -------------------------------------------------------------------
+
+    _pass: Pass | None = None
+
+    def at(self, site: str, value: Tensor) -> Tensor:
+        """Says what a site inside a step holds, and gives it back as interventions leave it."""
+        if self._pass is not None:
+            if site in self._interventions:
+                value = self._interventions[site](value, self._pass.time)
+            self._pass.seen[site].append(value)
+        return value
 
     @property
     def units(self) -> int:
@@ -71,9 +94,10 @@ class Dynamics(Model):
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """What can be captured: the input, each part of the state, the whole state, the output."""
+        """What can be captured: the input, each part of the state, the whole state, what is inside a step,
+        the output."""
         whole = () if self.units == self.parts[self.exposed].stop else ("state",)
-        return ("input", *self.parts, *whole, "output")
+        return ("input", *self.parts, *whole, *self.within, "output")
 
     @property
     def exposed(self) -> str:
@@ -135,9 +159,14 @@ class Dynamics(Model):
     def _stepwise(self, x: Tensor, noise: Tensor | None) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         edit = self._interventions
         h, inputs, states, outputs = self.initial_state(x.shape[0]), [], [], []
+        inside: dict[str, list[Tensor]] = {site: [] for site in self.within}
         for t in range(x.shape[1]):
             u = edit["input"](x[:, t], t) if "input" in edit else x[:, t]
-            h = self.step(h, u, None if noise is None else noise[:, t])
+            self._pass = Pass(t, inside) if inside else None
+            try:
+                h = self.step(h, u, None if noise is None else noise[:, t])
+            finally:
+                self._pass = None
             for name, part in self.parts.items():
                 if name in edit:
                     h = torch.cat([h[:, : part.start], edit[name](h[:, part], t), h[:, part.stop :]], 1)
@@ -150,4 +179,5 @@ class Dynamics(Model):
         flat, u = torch.stack(states, 1), torch.stack(inputs, 1)
         parts = {name: flat[..., part] for name, part in self.parts.items()}
         whole = {"state": flat} if "state" in self.sites else {}
-        return u, {"input": u, **parts, **whole}, torch.stack(outputs, 1)
+        within = {site: torch.stack(values, 1) for site, values in inside.items()}
+        return u, {"input": u, **parts, **whole, **within}, torch.stack(outputs, 1)

@@ -55,6 +55,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "expander-memory": Kind(
             "zoo.specs.models.expander:ExpanderMemorySpec", "zoo.models.expander:ExpanderMemory"
         ),
+        "unet-diffusion": Kind("zoo.specs.models.diffusion:UNetDiffusionSpec", "zoo.models.unet:UNetDiffusion"),
+        "mlp-diffusion": Kind(
+            "zoo.specs.models.diffusion:MLPDiffusionSpec", "zoo.models.diffusion:MLPDiffusion"
+        ),
         "recording": Kind("zoo.specs.models.recording:RecordingSpec", "zoo.models.recording:Recording"),
     },
     "tasks": {
@@ -103,6 +107,8 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "patterns": Kind("zoo.specs.tasks.patterns:PatternsSpec", "zoo.tasks.patterns:Patterns"),
         "codewords": Kind("zoo.specs.tasks.patterns:CodewordsSpec", "zoo.tasks.patterns:Codewords"),
         "pairs": Kind("zoo.specs.tasks.patterns:PairsSpec", "zoo.tasks.patterns:Pairs"),
+        "bumps": Kind("zoo.specs.tasks.generation:BumpsSpec", "zoo.tasks.generation:Bumps"),
+        "mixture": Kind("zoo.specs.tasks.generation:MixtureSpec", "zoo.tasks.generation:Mixture"),
         "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
         "recorded": Kind("zoo.specs.tasks.recorded:RecordedSpec", "zoo.tasks.recorded:Recorded"),
         "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),
@@ -127,6 +133,7 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.learners.equilibrium:EquilibriumPropagationSpec",
             "zoo.learners.equilibrium:EquilibriumPropagation",
         ),
+        "denoising": Kind("zoo.specs.learners.denoising:DenoisingSpec", "zoo.learners.denoising:Denoising"),
         "none": Kind("zoo.specs.learners.none:NoneSpec", "zoo.learners.none:Nothing"),
         "ridge": Kind("zoo.specs.learners.closed:RidgeSpec", "zoo.learners.closed:Ridge"),
         "hebb": Kind("zoo.specs.learners.closed:HebbSpec", "zoo.learners.closed:Store"),
@@ -189,6 +196,8 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "lyapunov": Kind(
             "zoo.specs.analyses.network:LyapunovSpec", "zoo.analysis.dynamics.lyapunov:Lyapunov"
         ),
+        "patching": Kind("zoo.specs.analyses.causal:PatchingSpec", "zoo.analysis.causal.patching:Patching"),
+        "ablation": Kind("zoo.specs.analyses.causal:AblationSpec", "zoo.analysis.causal.ablation:Ablation"),
         "code-size": Kind(
             "zoo.specs.analyses.memory:CodeSizeSpec", "zoo.analysis.dynamics.code_size:CodeSize"
         ),

@@ -18,6 +18,7 @@ NEEDS = {
     "layers": "layers in a chain, each with one matrix",
     "energy": "an energy that its state settles in",
     "goodness": "a goodness in each layer, of inputs with labels",
+    "denoiser": "an estimate of the noise in what it samples",
 }
 """What a rule may need of a model, whose spec says that it ``offers`` it."""
 CLIPPING = frozenset({"optimizer", "clip_norm"})

@@ -1,0 +1,1 @@
+"""Analyses that intervene: they change what a site holds, and look at what comes of it."""
