@@ -126,4 +126,5 @@ def test_same_seed_same_weights(name: str) -> None:
         assert torch.equal(value, again[key])
         drawn = value.unique().numel() > 1  # and not, say, the ones that a normalisation begins with,
         drawn &= not key.endswith("frequency")  # or the frequencies of S4D, which are fixed
+        drawn &= name not in ("head-direction-attractor", "grid-attractor")  # or what is specified exactly
         assert not drawn or not torch.equal(value, other[key])

@@ -42,6 +42,13 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "lorenz": Kind("zoo.specs.models.systems:LorenzSpec", "zoo.models.systems:Lorenz"),
         "lorenz-96": Kind("zoo.specs.models.systems:Lorenz96Spec", "zoo.models.systems:Lorenz96"),
         "planar": Kind("zoo.specs.models.systems:PlanarSpec", "zoo.models.systems:Planar"),
+        "head-direction-attractor": Kind(
+            "zoo.specs.models.attractors:HeadDirectionAttractorSpec",
+            "zoo.models.attractors:HeadDirectionAttractor",
+        ),
+        "grid-attractor": Kind(
+            "zoo.specs.models.attractors:GridAttractorSpec", "zoo.models.attractors:GridAttractor"
+        ),
         "ring-attractor": Kind(
             "zoo.specs.models.systems:RingAttractorSpec", "zoo.models.systems:RingAttractor"
         ),
@@ -190,6 +197,11 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.analyses.network:FixedPointsSpec", "zoo.analysis.dynamics.fixed_points:FixedPoints"
         ),
         "ring": Kind("zoo.specs.analyses.network:RingSpec", "zoo.analysis.dynamics.ring:Ring"),
+        "loops": Kind("zoo.specs.analyses.landscape:LoopsSpec", "zoo.analysis.dynamics.loops:Loops"),
+        "automaton": Kind(
+            "zoo.specs.analyses.automaton:AutomatonSpec", "zoo.analysis.dynamics.automaton:Automaton"
+        ),
+        "basins": Kind("zoo.specs.analyses.landscape:BasinsSpec", "zoo.analysis.dynamics.basins:Basins"),
         "selection": Kind(
             "zoo.specs.analyses.network:SelectionSpec", "zoo.analysis.dynamics.selection:Selection"
         ),
