@@ -389,6 +389,16 @@ PARTNERS: dict[str, tuple[str, str]] = {
 LEARNERS |= RULES
 
 
+OPERATIONS: dict[str, dict[str, Any]] = {
+    "prune": {"kind": "prune", "fraction": 0.3},
+    "prune-matrix": {"kind": "prune", "fraction": 0.3, "among": "matrix"},
+    "interpolate": {"kind": "interpolate", "weights": [0.25, 0.75]},
+    "task-arithmetic": {"kind": "task-arithmetic", "scales": [-0.5]},
+    "reset": {"kind": "reset", "layers": ["output"], "seed": 3},
+    "merge": {"kind": "merge"},
+}
+
+
 def experiment(
     model: str = "elman", task: str = "flip-flop", learner: str = "backprop", **changes: Any
 ) -> ExperimentSpec:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo.analysis.compare import compare as compare
     from zoo.analysis.measure import analyse as analyse
+    from zoo.deriving.derive import derive as derive
     from zoo.hub import names as names
     from zoo.hub.load import load as load
     from zoo.hub.publish import publish as publish
@@ -31,6 +32,7 @@ _VERBS = {
     "train": "zoo.training.train",
     "sweep": "zoo.sweeps.sweep",
     "results": "zoo.sweeps.results",
+    "derive": "zoo.deriving.derive",
     "adopt": "zoo.importing.adopt",
     "record": "zoo.importing.record",
     "publish": "zoo.hub.publish",

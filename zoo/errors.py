@@ -127,6 +127,10 @@ class SweepLockedError(TrainingError):
     """Another process is driving this sweep."""
 
 
+class DerivationError(ZooError, ValueError):
+    """Networks that another cannot be made of."""
+
+
 class EngineError(ZooError):
     """The place where jobs should run cannot be reached, or is gone."""
 

@@ -19,12 +19,15 @@ from zoo.checkpoints.folder import CARD, PORTRAIT, RECORD, CheckpointFolder
 from zoo.checkpoints.network import GOLDEN, LEDGER, TOLERANCES, load_network, measure_members
 from zoo.checkpoints.portrait import portrait_of
 from zoo.checkpoints.portrait_figure import DPI, LARGEST, WIDTH
+from zoo.deriving.derive import described, remake
+from zoo.deriving.parents import operands
 from zoo.hub.card import render
 from zoo.hub.card_check import problems
 from zoo.hub.front_matter import LIBRARY
 from zoo.hub.recorded import declared
 from zoo.paths import shipped
 from zoo.specs.catalogue import files
+from zoo.specs.derivation import DerivationSpec
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.license import spdx
 from zoo.specs.loading import load
@@ -55,12 +58,24 @@ def test_its_metrics_and_verdicts_are_facts(folder: CheckpointFolder) -> None:
 
 def test_its_spec_is_the_one_in_the_catalogue(folder: CheckpointFolder) -> None:
     spec = load(files()[folder.record.name])
+    if isinstance(spec, DerivationSpec):
+        assert folder.experiment == described(spec, operands(spec.parents))
+        assert folder.record.experiment == folder.experiment.digest()
+        return
     assert isinstance(spec, ExperimentSpec)
     assert folder.experiment == spec, (
         "a default has changed since it was trained: bump the version and migrate"
     )
     assert folder.record.experiment == spec.digest()
     assert folder.record.seeds == tuple(member.train.seed for member in spec.members())
+
+
+def test_it_is_made_again_of_its_parents(folder: CheckpointFolder) -> None:
+    if folder.experiment.derived is None:
+        assert folder.record.parents == ()
+    else:
+        assert remake(folder).holds
+        assert folder.record.parents == folder.experiment.derived.references()
 
 
 def test_its_numbers_are_facts(folder: CheckpointFolder) -> None:
@@ -194,7 +209,7 @@ def test_every_experiment_of_a_paper_is_published() -> None:
     for name, path in files().items():
         spec = load(path)
         if (
-            isinstance(spec, ExperimentSpec)
+            isinstance(spec, ExperimentSpec | DerivationSpec)
             and spec.paper is not None
             and shipped("specs") in Path(path).parents
             and declared(name) is None  # data that packages bring is read from there, and never published

@@ -130,11 +130,11 @@ def test_broken_plugins_say_why_and_hide_nothing(installed: Path) -> None:
         "models.gru": "models kind 'gru' is already taken by the zoo itself",
         "sculptures.bust": (
             "entry point 'sculptures.bust' should be named FAMILY.KIND with a family of "
-            "models, tasks, learners, analyses"
+            "models, tasks, learners, analyses, operations"
         ),
         "nameless.": (
             "entry point 'nameless' should be named FAMILY.KIND with a family of "
-            "models, tasks, learners, analyses"
+            "models, tasks, learners, analyses, operations"
         ),
     }
 

@@ -37,7 +37,10 @@ comparisons:
 """
 ANALYSES = ", ".join(sorted(registry.BUILTIN["analyses"]))
 MODELS = ", ".join(sorted(registry.BUILTIN["models"]))
-TOP = "title, description, paper, tags, license, model, task, learner, train, record, population, claims"
+TOP = (
+    "title, description, paper, tags, license, model, task, learner, train, record, population, derived, "
+    "claims"
+)
 
 
 def message(text: str, *overrides: str) -> str:
@@ -153,13 +156,14 @@ def test_the_good_ones_are_good() -> None:
         (
             "spec: experiment/1",
             "spec: experimnt/1",
-            "1:1: spec: should be one of experiment/1, study/1, paper/1 (got 'experimnt/1'). "
+            "1:1: spec: should be one of experiment/1, study/1, paper/1, derivation/1 (got 'experimnt/1'). "
             "Did you mean 'experiment/1'?",
         ),
         (
             "spec: experiment/1\n",
             "",
-            "1:1: spec: is required: begin the document with 'spec: experiment/1' (or study/1, paper/1)",
+            "1:1: spec: is required: begin the document with 'spec: experiment/1' (or study/1, paper/1, "
+            "derivation/1)",
         ),
     ],
 )

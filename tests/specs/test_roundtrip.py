@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from zoo import registry
 from zoo.specs import base, reading
 from zoo.specs.analyses.base import CalculationSpec, ComparatorSpec, MeasurementSpec
+from zoo.specs.derivation import DerivationSpec
 from zoo.specs.experiment import (
     EvaluationSpec,
     ExperimentSpec,
@@ -297,7 +298,8 @@ def experiments(draw: st.DrawFn) -> ExperimentSpec:
         "train": of(TrainSpec).map(lambda train: train if learns else train.updated(steps=0)),
     }
     fields = ExperimentSpec.model_fields
-    parts |= {n: of(f.annotation, tuple(f.metadata)) for n, f in fields.items() if n not in (*parts, "spec")}
+    done = {*parts, "spec", "derived"}
+    parts |= {n: of(f.annotation, tuple(f.metadata)) for n, f in fields.items() if n not in done}
     try:
         return ExperimentSpec(**{name: draw(part) for name, part in parts.items()})
     except ValidationError:
@@ -347,6 +349,19 @@ FREE = ("name", "title", "description", "paper", "tags", "apart")
 
 @given(studies())
 def test_studies(spec: StudySpec) -> None:
+    roundtrips(spec)
+
+
+@pytest.mark.parametrize("kind", registry.kinds("operations"))
+@given(st.data())
+def test_derivations(kind: str, data: st.DataObject) -> None:
+    cls = registry.spec_class("operations", kind)
+    operation = data.draw(of(cls))
+    names = st.lists(LINES.map(lambda s: s or "x"), min_size=cls.least, max_size=cls.most or 3)
+    try:
+        spec = DerivationSpec(name="x", parents=tuple(data.draw(names)), operation=operation)
+    except ValidationError:
+        reject()  # weights for other parents than there are
     roundtrips(spec)
 
 

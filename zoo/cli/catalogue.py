@@ -73,7 +73,9 @@ def show(
 
 
 def kinds(
-    family: Annotated[str | None, typer.Argument(help="models, tasks, learners or analyses.")] = None,
+    family: Annotated[
+        str | None, typer.Argument(help="models, tasks, learners, analyses, operations.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """The kinds that a spec can name, ours and those of plugins."""

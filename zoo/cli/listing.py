@@ -19,7 +19,7 @@ SHOWN = 200
 """Rows of a table, at most, unless told otherwise."""
 NOTED = 10
 """Problems of entries that are told, at most."""
-SPECS = ("experiment", "study", "paper", "broken")
+SPECS = ("experiment", "study", "paper", "derivation", "broken")
 Limit = Annotated[
     int | None, typer.Option(min=0, help=f"Rows at most; 0 is all. Tables have {SHOWN} unless told so.")
 ]
@@ -34,7 +34,7 @@ def list_(
     pattern: Annotated[str, typer.Argument(help="A glob over names.")] = "*",
     kind: Annotated[
         str | None,
-        typer.Option(help="experiment, study, paper, checkpoint, or a model, task or learner kind."),
+        typer.Option(help="experiment, study, paper, derivation, checkpoint; a model, task or learner kind."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Kind of the model.")] = None,
     task: Annotated[str | None, typer.Option(help="Kind of the task.")] = None,

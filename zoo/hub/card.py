@@ -77,7 +77,7 @@ def _sections(record: Record, experiment: ExperimentSpec, reference: str) -> Ite
     yield "## Metrics\n\n" + table(("metric", "mean", "lowest", "highest", "networks"), _metric_rows(record))
     yield "## Claims\n\n" + _claims(record)
     yield "## Spec\n\n" + table(("part", "kind", "settings other than defaults"), _spec_rows(experiment))
-    yield "## Provenance\n\n" + table(("", ""), _provenance(record))
+    yield "## Provenance\n\n" + table(("", ""), _provenance(record, experiment))
     yield "## Limits\n\n" + _limits(record, experiment)
     if record.citation.strip():
         yield "## Citation\n\n" + "\n\n".join(_citation(record))
@@ -85,6 +85,14 @@ def _sections(record: Record, experiment: ExperimentSpec, reference: str) -> Ite
 
 def _what(record: Record, experiment: ExperimentSpec) -> str:
     trained = experiment.learner.learns
+    if experiment.derived is not None:
+        count = "One network" if record.members is None else f"A population of {record.members} networks"
+        return (
+            f"{count} of kind {text(experiment.model.kind)} with {record.parameters:,} parameters"
+            f"{'' if record.members is None else ' each'}, made by the operation "
+            f"{text(experiment.derived.operation.kind)} of weights that were trained on the task "
+            f"{text(experiment.task.kind)}."
+        )
     noun = "network" if trained or record.imported is not None else "system"
     count = f"One {noun}" if record.members is None else f"A population of {record.members} {noun}s"
     model, task, learner = (
@@ -138,6 +146,9 @@ def _spec_rows(experiment: ExperimentSpec) -> Iterator[Sequence[Any]]:
         spec: Spec | None = getattr(experiment, part)
         if spec is not None:
             yield part, getattr(spec, "kind", ""), ", ".join(_settings(spec))
+    if experiment.derived is not None:
+        operation = experiment.derived.operation
+        yield "operation", operation.kind, ", ".join(_settings(operation))
 
 
 def _settings(spec: Spec) -> Iterator[str]:
@@ -181,14 +192,17 @@ def _claims(record: Record) -> str:
     return "\n\n".join(lines)
 
 
-def _provenance(record: Record) -> Iterator[Sequence[Any]]:
+def _provenance(record: Record, experiment: ExperimentSpec) -> Iterator[Sequence[Any]]:
     code, environment = record.code, record.environment
     commit = (
         ""
         if code.commit is None
         else f", commit {code.commit}" + (" with local changes" if code.dirty else "")
     )
-    yield "trained", f"{record.created}, {sum(record.wall_time):.0f} s in all"
+    if experiment.derived is None:
+        yield "trained", f"{record.created}, {sum(record.wall_time):.0f} s in all"
+    else:
+        yield "derived", record.created
     yield "on", f"{environment.device}, {environment.platform}, {environment.threads} threads"
     yield "code", f"neuroai-zoo {code.version}{commit}"
     yield "packages", ", ".join(f"{name} {version}" for name, version in environment.packages.items())
@@ -197,6 +211,9 @@ def _provenance(record: Record) -> Iterator[Sequence[Any]]:
     yield "snapshots", _listed([f"#{step}" for step in record.series[0]]) if record.series else "none"
     yield "experiment", record.experiment
     yield "derived from", _listed(record.parents) or "nothing"
+    if experiment.derived is not None:
+        digests = [each.sha256[:12] for networks in experiment.derived.parents for each in networks]
+        yield "weights of these", _listed(digests)
     if record.imported is not None:
         yield "imported from", record.imported.source
     yield "licence", f"{record.license} (weights), {record.code_license} (code)"

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import AnalysisError
+from zoo.models.symmetry import Units
 from zoo.models.trajectories import Trajectories
 from zoo.registry import suggest
 from zoo.specs.families import ModelSpec
@@ -92,6 +93,10 @@ class Model(nn.Module, ABC):
         something, that ``[model]``. First derivatives with respect to the weights alone.
         """
         return None
+
+    def symmetries(self) -> tuple[Units, ...]:
+        """Groups of units whose order is arbitrary; none where the model does not say."""
+        return ()
 
     # What follows from it -------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from zoo.models.constraints import Constraint, freeze
 from zoo.models.dynamics import Dynamics
 from zoo.models.init import initialise
 from zoo.models.scan import Local, Scan
+from zoo.models.symmetry import Units
 from zoo.specs.models.base import RecurrentSpec
 
 
@@ -34,6 +35,14 @@ class Readable(Dynamics):
     def parts(self) -> Mapping[str, slice]:
         areas = {} if self.constraint is None else self.constraint.areas
         return {"h": slice(0, self.spec.hidden), **areas}
+
+    def plain_units(self, once: Sequence[str], recurrent: str) -> tuple[Units, ...]:
+        """The units of one hidden layer without constraints: along the first axis of the tensors ``once``,
+        both axes of ``recurrent`` and the second of the readout; none where constraints tell units apart."""
+        if self.constraint is not None:
+            return ()
+        ends = ((recurrent, 0), (recurrent, 1), ("output.weight", 1))
+        return (Units(self.spec.hidden, (*((name, 0) for name in once), *ends)),)
 
     def fix(self, **held: Sequence[tuple[nn.Module, str]]) -> None:
         """Makes buffers of what the spec says is not trained: the readout, or what is given as ``input``,

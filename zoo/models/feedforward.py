@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from zoo.models.init import initialise_layer
 from zoo.models.layered import At, Layer, Layered
+from zoo.models.symmetry import Units
 from zoo.specs.models.feedforward import ActivityNoiseSpec, MLPSpec, PenaltySpec
 
 PHI: dict[str, Callable[[Tensor], Tensor]] = {
@@ -132,6 +133,13 @@ class MLP(Layered):
             own = (f"norms.{k}.weight", f"norms.{k}.bias") if self.spec.norm == "layer" else ()
             after: Callable[[Mapping[str, Tensor], Tensor], Tensor] = partial(_after, self.spec, own)
             found.append(Layer(f"{name}.weight", bias, scale, after, own))
+        return tuple(found)
+
+    def symmetries(self) -> tuple[Units, ...]:
+        found, chain = [], self.layers_in_chain()
+        for width, below, above in zip(self.spec.hidden, chain[:-1], chain[1:], strict=True):
+            names = (below.weight, below.bias, *below.others)
+            found.append(Units(width, (*((name, 0) for name in names if name), (above.weight, 1))))
         return tuple(found)
 
     @classmethod

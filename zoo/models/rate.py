@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from zoo.models.cells import Cell, Readable, scan
 from zoo.models.init import fill
 from zoo.models.local import Activity, Potential
+from zoo.models.symmetry import Units
 from zoo.specs.models.rate import LinearSpec, LowRankSpec
 
 PHI = {"tanh": torch.tanh, "relu": torch.relu}
@@ -23,6 +24,9 @@ class Linear(Cell):
 
     def advance(self, h: Tensor, drive: Tensor, weight: Tensor) -> Tensor:
         return torch.addmm(drive, h, weight.t())
+
+    def symmetries(self) -> tuple[Units, ...]:
+        return self.plain_units(("weight_in", "bias"), "weight")
 
     def local(self) -> Activity:
         return Activity(1.0, "linear")

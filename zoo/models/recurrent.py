@@ -15,6 +15,7 @@ from zoo.models.cells import Cell, Readable, scan
 from zoo.models.init import initialise
 from zoo.models.kernels import ElmanPass, RateWeights, rate_networks
 from zoo.models.local import Potential
+from zoo.models.symmetry import Units
 from zoo.specs.models.recurrent import ElmanSpec, GRUSpec, LSTMSpec, RateSpec, RecurrentSpec
 
 PHI = {"tanh": torch.tanh, "relu": torch.relu}
@@ -117,6 +118,10 @@ class Elman(Recurrent):
         states: Tensor = ElmanPass.apply(drive, weight, self.spec.nonlinearity == "relu")
         return states.transpose(0, 1)
 
+    def symmetries(self) -> tuple[Units, ...]:
+        names = ("cell.weight_ih_l0", "cell.bias_ih_l0", "cell.bias_hh_l0")
+        return self.plain_units(names, "cell.weight_hh_l0")
+
     @classmethod
     def many(
         cls,
@@ -187,6 +192,9 @@ class Rate(Cell):
 
     def decode(self, exposed: Tensor) -> Tensor:
         return super().decode(PHI[self.spec.nonlinearity](exposed))
+
+    def symmetries(self) -> tuple[Units, ...]:
+        return self.plain_units(("weight_in", "bias"), "weight")
 
     def noise(self, batch: int, steps: int, generator: torch.Generator | None = None) -> Tensor | None:
         if not self.spec.noise:

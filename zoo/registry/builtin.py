@@ -239,4 +239,15 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.analyses.unfolding:ForecastErrorSpec", "zoo.analysis.dynamics.forecast:ForecastError"
         ),
     },
+    "operations": {
+        "prune": Kind("zoo.specs.operations.pruning:PruneSpec", "zoo.operations.pruning:Prune"),
+        "interpolate": Kind(
+            "zoo.specs.operations.arithmetic:InterpolateSpec", "zoo.operations.arithmetic:Interpolate"
+        ),
+        "task-arithmetic": Kind(
+            "zoo.specs.operations.arithmetic:TaskArithmeticSpec", "zoo.operations.arithmetic:TaskArithmetic"
+        ),
+        "reset": Kind("zoo.specs.operations.resetting:ResetSpec", "zoo.operations.resetting:Reset"),
+        "merge": Kind("zoo.specs.operations.merging:MergeSpec", "zoo.operations.merging:Merge"),
+    },
 }

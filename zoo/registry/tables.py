@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 FAMILIES = tuple(BUILTIN)
 GROUP = "zoo.kinds"
-_SINGULAR = {"models": "model", "tasks": "task", "learners": "learner", "analyses": "analysis"}
+_SINGULAR = {
+    "models": "model",
+    "tasks": "task",
+    "learners": "learner",
+    "analyses": "analysis",
+    "operations": "operation",
+}
 
 _registered: dict[tuple[str, str], Kind] = {}
 

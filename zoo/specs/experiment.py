@@ -12,6 +12,7 @@ from zoo.specs.base import Count, Line, Lines, Name, Seed, Spec, Text, located
 from zoo.specs.claim import ClaimSpec
 from zoo.specs.families import LearnerSpec, ModelSpec, TaskSpec
 from zoo.specs.license import License
+from zoo.specs.lineage import LineageSpec
 from zoo.specs.population import PopulationSpec
 from zoo.specs.problems import explain
 
@@ -146,6 +147,8 @@ class ExperimentSpec(Spec):
     train: TrainSpec = TrainSpec()
     record: RecordSpec = RecordSpec()
     population: PopulationSpec | None = None
+    derived: LineageSpec | None = None
+    """Of what its weights were made, where they are no outcome of training (``zoo derive`` writes it)."""
     claims: Annotated[tuple[ClaimSpec, ...], Field(strict=False)] = ()
 
     @model_validator(mode="after")

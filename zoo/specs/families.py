@@ -1,4 +1,4 @@
-"""The four families of kinds: what a field of type model, task, learner or analysis accepts."""
+"""The five families of kinds: what a field of type model, task, learner, analysis or operation accepts."""
 
 from __future__ import annotations
 
@@ -51,6 +51,24 @@ class AnalysisSpec(KindSpec):
     """What is asked of one checkpoint, a pair, a series or a population."""
 
     family: ClassVar[str] = "analyses"
+
+
+class OperationSpec(KindSpec):
+    """What makes the weights of a network of those of others, its parents."""
+
+    family: ClassVar[str] = "operations"
+    least: ClassVar[int] = 1
+    """Parents that it takes, at least."""
+    most: ClassVar[int | None] = 1
+    """And at most; none where there is no limit."""
+
+    def check(self, parents: int) -> None:
+        """Refuses, before any is fetched, another number of parents than it takes. Raises ValueError."""
+        if parents < self.least or (self.most is not None and parents > self.most):
+            takes = f"{self.least}" if self.least == self.most else f"{self.least} or more"
+            if self.most is not None and self.most > self.least:
+                takes = f"{self.least} to {self.most}"
+            raise ValueError(f"the operation {self.kind!r} takes {takes} of them, not {parents}")
 
 
 STANDARD_SPLITS = ("train", "validation", "test")

@@ -18,11 +18,17 @@ from zoo.registry.names import suggest
 from zoo.specs import catalogue, migrations, problems
 from zoo.specs.base import Spec
 from zoo.specs.composing import Composed, compose_file, compose_text, override
+from zoo.specs.derivation import DerivationSpec
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.reading import Path, dotted
 from zoo.specs.study import PaperSpec, StudySpec
 
-CLASSES: dict[str, type[Spec]] = {"experiment": ExperimentSpec, "study": StudySpec, "paper": PaperSpec}
+CLASSES: dict[str, type[Spec]] = {
+    "experiment": ExperimentSpec,
+    "study": StudySpec,
+    "paper": PaperSpec,
+    "derivation": DerivationSpec,
+}
 
 AnySpec = TypeVar("AnySpec", bound=Spec)
 

@@ -14,7 +14,7 @@ from typing import Any
 from zoo.errors import NewerVersionError, Problem, SpecError
 from zoo.registry.names import suggest
 
-CURRENT = {"experiment": 1, "study": 1, "paper": 1}
+CURRENT = {"experiment": 1, "study": 1, "paper": 1, "derivation": 1}
 """Families of documents that a file can hold, with the version written today."""
 
 _HEADER = re.compile(r"([a-z]+)/([0-9]{1,6})")

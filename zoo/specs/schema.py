@@ -23,6 +23,7 @@ from pydantic_core import core_schema
 
 from zoo import paths
 from zoo.specs.base import NAME, Spec
+from zoo.specs.derivation import DerivationSpec
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.mapping import MappingSpec
 from zoo.specs.record import Record
@@ -32,6 +33,7 @@ CLASSES: dict[str, type[Spec]] = {
     "experiment": ExperimentSpec,
     "study": StudySpec,
     "paper": PaperSpec,
+    "derivation": DerivationSpec,
     "record": Record,
     "mapping": MappingSpec,
 }

@@ -11,7 +11,8 @@ from zoo.errors import SpecError, UnknownNameError
 from zoo.hub import fetch
 from zoo.registry import suggest
 from zoo.specs.catalogue import entries, files
-from zoo.specs.claim import Verdict
+from zoo.specs.claim import ClaimSource, ClaimSpec, Verdict
+from zoo.specs.derivation import DerivationSpec
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.study import StudySpec
 from zoo.studies.study import StudyResult, run_study
@@ -25,7 +26,7 @@ class Reproduction:
     checkpoints: dict[str, tuple[Verdict, ...]]
     """Published checkpoint → verdicts, measured again where ``measure`` was asked for."""
     missing: tuple[str, ...]
-    """Experiments of the paper that no hub has; ``zoo train`` makes them."""
+    """Experiments and derivations of the paper that no hub has: for ``zoo train`` and ``zoo derive``."""
     studies: tuple[StudyResult, ...]
 
     @property
@@ -43,7 +44,9 @@ def reproduce(
     progress: bool = False,
     engine: str | Engine = "here",
 ) -> Reproduction:
-    """Check every claim of a paper, or of one study or experiment, on published checkpoints.
+    """Check every claim of a paper, or of one study, experiment or derivation, on published checkpoints.
+
+    The weights of a derived checkpoint are made again, of its parents, and have to be the same bit for bit.
 
     ``measure`` measures each network again rather than taking the record's word. ``output`` is a folder
     for matrices and figures. ``engine`` says where networks are compared, as for :func:`zoo.compare`.
@@ -52,18 +55,24 @@ def reproduce(
     chosen = _specs(name)
     checkpoints: dict[str, tuple[Verdict, ...]] = {}
     missing = []
-    for experiment in (spec for spec in chosen if isinstance(spec, ExperimentSpec)):
+    for declared in (spec for spec in chosen if not isinstance(spec, StudySpec)):
         try:
-            folder = fetch(experiment.name)
+            folder = fetch(declared.name)
         except UnknownNameError:
-            missing.append(experiment.name)
+            missing.append(declared.name)
             continue
         metrics = dict(folder.record.metrics)
         if measure:
             from zoo.checkpoints.network import measure_members
 
             metrics |= measure_members(folder)
-        checkpoints[experiment.name] = tuple(claim.judge(metrics) for claim in experiment.claims)
+        verdicts = tuple(claim.judge(metrics) for claim in declared.claims)
+        if isinstance(declared, DerivationSpec):
+            from zoo.deriving.derive import remake
+
+            exact = tuple(float(same) for same in remake(folder).exact)
+            verdicts = (EXACT.judge({EXACT.metric: exact}), *verdicts)
+        checkpoints[declared.name] = verdicts
     with using(engine) as opened:
         studies = tuple(run_study(spec, progress, opened) for spec in chosen if isinstance(spec, StudySpec))
     if output is not None:
@@ -72,15 +81,24 @@ def reproduce(
     return Reproduction(name, checkpoints, tuple(missing), studies)
 
 
-def _specs(name: str) -> list[ExperimentSpec | StudySpec]:
-    """The study or experiment of this name, or all of the paper of this name."""
+EXACT = ClaimSpec(
+    metric="derivation/exact",
+    at_least=1.0,
+    source=ClaimSource(kind="design", where="a derived checkpoint follows from its parents"),
+    statement="The weights are made again of the parents, bit for bit.",
+)
+"""What is checked of every derived checkpoint: 1 for a member that is made again as it is."""
+
+
+def _specs(name: str) -> list[ExperimentSpec | StudySpec | DerivationSpec]:
+    """The study, experiment or derivation of this name, or all of the paper of this name."""
     found = []
     for entry, spec in entries():
         if isinstance(spec, SpecError):
             if entry == name:
                 raise spec
             continue
-        if isinstance(spec, ExperimentSpec | StudySpec) and name in (entry, spec.paper):
+        if isinstance(spec, ExperimentSpec | StudySpec | DerivationSpec) and name in (entry, spec.paper):
             found.append(spec)
     if not found:
         raise UnknownNameError(

@@ -41,10 +41,16 @@ def train(
         loaded: Spec = load(spec, overrides)
         if not isinstance(loaded, ExperimentSpec):
             kind, name = loaded.plain()["spec"].partition("/")[0], loaded.plain()["name"]
+            verb = "derive" if kind == "derivation" else "reproduce"
             raise TrainingError(
-                f"{spec} is a {kind}, and only an experiment can be trained. Try: zoo reproduce {name}"
+                f"{spec} is a {kind}, and only an experiment can be trained. Try: zoo {verb} {name}"
             )
         experiment = loaded
+    if experiment.derived is not None:
+        raise TrainingError(
+            f"{experiment.name} was derived from {', '.join(experiment.derived.references()[:3])} and is no "
+            "outcome of a training. Make it again with: zoo derive"
+        )
     whole = Run.of(experiment, None if folder is None else Path(folder))
     whole.check()
     done = whole.folder / CHECKPOINT

@@ -1,0 +1,1 @@
+"""What makes checkpoints of checkpoints."""
