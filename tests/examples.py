@@ -108,6 +108,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "steps": 4,
         "guidance": 2.0,
         "predicts": "velocity",
+        "clip": 2.0,
     },
 }
 SYSTEMS: dict[str, dict[str, Any]] = {
@@ -375,7 +376,7 @@ RULES: dict[str, dict[str, Any]] = {
         "rates": [0.1],
         "nudging": "symmetric",
     },
-    "denoising": {"kind": "denoising", "dropout": 0.2, "optimizer": FAST},
+    "denoising": {"kind": "denoising", "dropout": 0.2, "optimizer": {"kind": "adam", "lr": 1e-2}},
 }
 """Learners that give updates of their own, for models that offer what they need."""
 PARTNERS: dict[str, tuple[str, str]] = {
