@@ -153,8 +153,13 @@ def build(experiment: ExperimentSpec) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed("init", experiment.train.seed))
         network = assemble(experiment)
-    dtype = DTYPES.get(experiment.train.precision)
-    return network if dtype is None else network.to(dtype)
+        dtype = DTYPES.get(experiment.train.precision)
+        network = network if dtype is None else network.to(dtype)
+        if pretraining := getattr(experiment.learner, "pretraining", None):
+            from zoo.learners.pretraining import pretrain
+
+            pretrain(network, pretraining)
+    return network
 
 
 def assemble(experiment: ExperimentSpec) -> Network:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from examples import LEARNERS, PARTNERS, RULES, experiment
+from safetensors.torch import load_file
 
 import zoo
 from zoo import registry
@@ -108,14 +109,24 @@ def test_what_gives_no_gradients_is_not_clipped(learner: str) -> None:
             validate(ExperimentSpec, {**document, "learner": {**document["learner"], field: value}})
 
 
+@pytest.mark.parametrize("learner", [name for name in RULES if not case(name).learner.needs])  # type: ignore[attr-defined]
+def test_what_needs_nothing_trains_any_model(learner: str, tmp_path: Path) -> None:
+    spec = experiment("gru", "digits-rows", learner, train={"steps": 2, "batch_size": 4}, record={})
+    run = Run.of(spec, tmp_path / "run")
+    assert run.fit(progress=False)["steps"] == 2
+    first, last = (load_file(run.snapshot(step)) for step in (0, 2))
+    assert not any(torch.equal(last[name], value) for name, value in first.items())
+
+
 @pytest.mark.parametrize("learner", RULES)
 def test_a_model_that_lacks_what_it_needs_is_refused(learner: str) -> None:
     document, rule = case(learner).plain(), case(learner).learner
     assert isinstance(rule, RuleSpec)
-    able = offering(rule.needs)
-    assert document["model"]["kind"] in able
-    with pytest.raises(SpecError, match=rf"model\.kind: the rule {rule.kind!r} needs .*{able[0]}"):
-        validate(ExperimentSpec, {**document, "model": {"kind": "gru"}})
+    if rule.needs:
+        able = offering(rule.needs)
+        assert document["model"]["kind"] in able
+        with pytest.raises(SpecError, match=rf"model\.kind: the rule {rule.kind!r} needs .*{able[0]}"):
+            validate(ExperimentSpec, {**document, "model": {"kind": "gru"}})
     with pytest.raises(SpecError, match=r"train\.precision: .*32-true or 64-true"):
         validate(ExperimentSpec, {**document, "train": {"precision": "16-mixed"}})
     assert isinstance(rule, GradientRuleSpec) == (learner in CLIPPING)

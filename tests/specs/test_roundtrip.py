@@ -249,6 +249,8 @@ def test_models(kind: str, data: st.DataObject) -> None:
     task: dict[str, Any] = {"kind": "sine"}
     if kind == "expander-memory":
         task = {"kind": "codewords", "graph": model.graph, "units": model.graph.cluster**2}
+    if kind.endswith("-filter"):
+        task = {"kind": "localization"}
     if kind == "transformer":
         model = model.updated(context=model.context + 1000)  # which the trials have to fit in
     untrained = {"task": task, "learner": {"kind": "none"}, "train": {"steps": 0}}

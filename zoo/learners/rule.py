@@ -56,6 +56,11 @@ class Rule(Learner):
         ``drawn`` is what :meth:`draw` gave. The batch has no latents.
         """
 
+    @property
+    def passes(self) -> int:
+        """Passes through the network that :meth:`update` holds in memory at once, about."""
+        return 8
+
     def generator(self) -> torch.Generator:
         """Of what the rule begins with: the same for the same ``train.seed``, and no other's."""
         seed = derive_seed("learner", self.network.experiment.train.seed)

@@ -39,6 +39,7 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "delay-mlp": Kind("zoo.specs.models.delay:DelayMLPSpec", "zoo.models.delay:DelayMLP"),
         "settling": Kind("zoo.specs.models.settling:SettlingSpec", "zoo.models.settling:Settling"),
         "goodness": Kind("zoo.specs.models.goodness:GoodnessSpec", "zoo.models.goodness:Goodness"),
+        "constant": Kind("zoo.specs.models.constant:ConstantSpec", "zoo.models.constant:Constant"),
         "lorenz": Kind("zoo.specs.models.systems:LorenzSpec", "zoo.models.systems:Lorenz"),
         "lorenz-96": Kind("zoo.specs.models.systems:Lorenz96Spec", "zoo.models.systems:Lorenz96"),
         "planar": Kind("zoo.specs.models.systems:PlanarSpec", "zoo.models.systems:Planar"),
@@ -52,6 +53,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "ring-attractor": Kind(
             "zoo.specs.models.systems:RingAttractorSpec", "zoo.models.systems:RingAttractor"
         ),
+        "flow-filter": Kind("zoo.specs.models.filters:FlowFilterSpec", "zoo.models.filters:FlowFilter"),
+        "bootstrap-filter": Kind(
+            "zoo.specs.models.filters:BootstrapFilterSpec", "zoo.models.filters:BootstrapFilter"
+        ),
         "driven-linear": Kind("zoo.specs.models.linear:DrivenLinearSpec", "zoo.models.linear:DrivenLinear"),
         "switching-linear": Kind(
             "zoo.specs.models.linear:SwitchingLinearSpec", "zoo.models.linear:SwitchingLinear"
@@ -62,7 +67,9 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "expander-memory": Kind(
             "zoo.specs.models.expander:ExpanderMemorySpec", "zoo.models.expander:ExpanderMemory"
         ),
-        "unet-diffusion": Kind("zoo.specs.models.diffusion:UNetDiffusionSpec", "zoo.models.unet:UNetDiffusion"),
+        "unet-diffusion": Kind(
+            "zoo.specs.models.diffusion:UNetDiffusionSpec", "zoo.models.unet:UNetDiffusion"
+        ),
         "mlp-diffusion": Kind(
             "zoo.specs.models.diffusion:MLPDiffusionSpec", "zoo.models.diffusion:MLPDiffusion"
         ),
@@ -110,7 +117,11 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "modular-addition": Kind(
             "zoo.specs.tasks.arithmetic:ModularAdditionSpec", "zoo.tasks.arithmetic:ModularAddition"
         ),
+        "quadratic": Kind("zoo.specs.tasks.quadratic:QuadraticSpec", "zoo.tasks.quadratic:Quadratic"),
         "neurogym": Kind("zoo.specs.tasks.environments:NeuroGymSpec", "zoo.tasks.environments:NeuroGym"),
+        "localization": Kind(
+            "zoo.specs.tasks.localization:LocalizationSpec", "zoo.tasks.localization:Localization"
+        ),
         "patterns": Kind("zoo.specs.tasks.patterns:PatternsSpec", "zoo.tasks.patterns:Patterns"),
         "codewords": Kind("zoo.specs.tasks.patterns:CodewordsSpec", "zoo.tasks.patterns:Codewords"),
         "pairs": Kind("zoo.specs.tasks.patterns:PairsSpec", "zoo.tasks.patterns:Pairs"),
@@ -141,6 +152,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.learners.equilibrium:EquilibriumPropagation",
         ),
         "denoising": Kind("zoo.specs.learners.denoising:DenoisingSpec", "zoo.learners.denoising:Denoising"),
+        "evolution-strategies": Kind(
+            "zoo.specs.learners.evolution:EvolutionStrategiesSpec",
+            "zoo.learners.evolution:EvolutionStrategies",
+        ),
         "none": Kind("zoo.specs.learners.none:NoneSpec", "zoo.learners.none:Nothing"),
         "ridge": Kind("zoo.specs.learners.closed:RidgeSpec", "zoo.learners.closed:Ridge"),
         "hebb": Kind("zoo.specs.learners.closed:HebbSpec", "zoo.learners.closed:Store"),
@@ -193,6 +208,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "performance": Kind(
             "zoo.specs.analyses.network:PerformanceSpec", "zoo.analysis.performance:Performance"
         ),
+        "best-of-n": Kind("zoo.specs.analyses.perturbation:BestOfSpec", "zoo.analysis.perturbation:BestOf"),
+        "mode-model": Kind(
+            "zoo.specs.analyses.perturbation:ModeModelSpec", "zoo.analysis.perturbation:ModeModel"
+        ),
         "fixed-points": Kind(
             "zoo.specs.analyses.network:FixedPointsSpec", "zoo.analysis.dynamics.fixed_points:FixedPoints"
         ),
@@ -222,6 +241,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         ),
         "inductive-bias": Kind(
             "zoo.specs.analyses.bias:InductiveBiasSpec", "zoo.analysis.bias.inductive:InductiveBias"
+        ),
+        "particle-posterior": Kind(
+            "zoo.specs.analyses.filters:ParticlePosteriorSpec",
+            "zoo.analysis.dynamics.particles:ParticlePosterior",
         ),
         "gramian": Kind("zoo.specs.analyses.dynamics:GramianSpec", "zoo.analysis.dynamics.gramian:Gramian"),
         "neighbours": Kind(

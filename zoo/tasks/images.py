@@ -34,6 +34,8 @@ class Digits(Task):
             chosen = torch.randperm(len(numbers), generator=generator, device=device)[:examples].sort().values
         number = numbers[chosen]
         seen = pixels.index_select(0, number)
+        if any(spec.shift):
+            seen = _moved(seen, *spec.shift)
         if spec.noise:
             seen = seen + spec.noise * torch.randn(seen.shape, generator=generator, device=device)
         if spec.permutation is not None:
@@ -53,6 +55,14 @@ class Digits(Task):
         """``accuracy``: 1 where the largest output at the last step is that of the class."""
         right = y[:, -1].argmax(-1) == batch.y[:, -1].argmax(-1)
         return {"accuracy": right.to(y.dtype)}
+
+
+def _moved(pixels: Tensor, right: int, down: int) -> Tensor:
+    """Images ``[image, 64]`` moved by so many pixels, with zeros for what comes in."""
+    padding = (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0))
+    wide = torch.nn.functional.pad(pixels.unflatten(1, (8, 8)), padding)
+    top, left = max(-down, 0), max(-right, 0)
+    return wide[:, top : top + 8, left : left + 8].flatten(1)
 
 
 @cache

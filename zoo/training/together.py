@@ -139,9 +139,10 @@ def _held(shape: str, run: Run) -> int:
                 sizes[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes() // value.itemsize
             return value
 
-        if isinstance(group.networks[0].learner(), Rule):  # which holds a few passes, and no graph
+        learner = group.networks[0].learner()
+        if isinstance(learner, Rule):  # which holds a few passes, and no graph
             states = group.stack(batch.x).states.values()
-            _HELD[shape] = sum(sizes.values()) + 8 * sum(value.numel() for value in states)
+            _HELD[shape] = sum(sizes.values()) + learner.passes * sum(value.numel() for value in states)
             return _HELD[shape]
         with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
             group.training_step(batch, 0)

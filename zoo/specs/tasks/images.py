@@ -10,6 +10,7 @@ from zoo.specs.base import NonNegative, Seed, located
 from zoo.specs.families import TaskSpec
 
 Digit = Annotated[int, Field(ge=0, le=9)]
+Pixels = Annotated[int, Field(ge=-7, le=7)]
 
 
 class DigitsSpec(TaskSpec):
@@ -33,6 +34,8 @@ class DigitsSpec(TaskSpec):
     """Deviation of white noise added to every pixel."""
     permutation: Seed | None = None
     """If given, pixels are in a random order, which this seed draws."""
+    shift: Annotated[tuple[Pixels, Pixels], Field(strict=False)] = (0, 0)
+    """Pixels that images are moved to the right and down; what moves out is lost, and zeros come in."""
     random_labels: Seed | None = None
     """If given, every image has a random label instead, which this seed draws once and for all."""
     part: Literal["train", "validation", "test"] = "train"
