@@ -268,6 +268,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "modular-addition": {"kind": "modular-addition", "modulus": 7},
     "sine-sum": {"kind": "sine-sum"},
     "compositional-hmm": {"kind": "compositional-hmm", "steps": 10},
+    "linear-episodes": {"kind": "linear-episodes", "steps": 12},
     "quadratic": {"kind": "quadratic"},
     "digits": {"kind": "digits"},
     "digits-shown": {"kind": "digits", "shown": 6},

@@ -145,6 +145,13 @@ class VersionSkewError(EngineError):
         )
 
 
+class NotWrittenError(ZooError, NotImplementedError):
+    """A kind was begun with ``zoo new``, and a part of it is still to be written."""
+
+    def __init__(self, what: str, file: str) -> None:
+        super().__init__(f"{what} is not written yet. Write it in {file}.")
+
+
 class ZooWarning(UserWarning):
     """A result that should be looked at twice."""
 

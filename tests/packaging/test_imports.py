@@ -18,7 +18,7 @@ FLOORS = (  # from the roof to the cellar; rooms on one floor do not import each
     ("__main__",),
     ("cli",),
     (VERBS,),
-    ("importing", "studies", "sweeps"),
+    ("importing", "scaffold", "studies", "sweeps"),
     ("deriving",),
     ("analysis", "training"),
     ("hub", "learners", "operations"),

@@ -268,6 +268,7 @@ def test_tasks(kind: str, data: st.DataObject) -> None:
 @given(st.data())
 def test_learners(kind: str, data: st.DataObject) -> None:
     learner = data.draw(of(registry.spec_class("learners", kind)))
+    of_layers = getattr(learner, "needs", "") == "layers"
     model, task = {
         "store": ("dense-memory", "patterns"),
         **dict.fromkeys(("hebb", "pseudo-inverse", "delta-rule"), ("kv-memory", "pairs")),
@@ -275,7 +276,7 @@ def test_learners(kind: str, data: st.DataObject) -> None:
         "predictive-coding": ("mlp", "digits"),
         "equilibrium-propagation": ("settling", "sine"),
         "forward-forward": ("goodness", "digits"),
-    }.get(kind, ("gru", "sine"))
+    }.get(kind, ("mlp", "digits") if of_layers else ("gru", "sine"))
     others = {"model": {"kind": model}, "task": {"kind": task}, "train": {"steps": 0}}
     try:
         spec = ExperimentSpec.model_validate({"name": "x", "learner": learner, **others})

@@ -130,6 +130,9 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
         "recorded": Kind("zoo.specs.tasks.recorded:RecordedSpec", "zoo.tasks.recorded:Recorded"),
         "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),
+        "linear-episodes": Kind(
+            "zoo.specs.tasks.linear_episodes:LinearEpisodesSpec", "zoo.tasks.linear_episodes:LinearEpisodes"
+        ),
     },
     "learners": {
         "backprop": Kind("zoo.specs.learners.backprop:BackpropSpec", "zoo.learners.backprop:Backprop"),
