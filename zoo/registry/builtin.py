@@ -118,6 +118,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.tasks.arithmetic:ModularAdditionSpec", "zoo.tasks.arithmetic:ModularAddition"
         ),
         "quadratic": Kind("zoo.specs.tasks.quadratic:QuadraticSpec", "zoo.tasks.quadratic:Quadratic"),
+        "linear-map": Kind("zoo.specs.tasks.regression:LinearMapSpec", "zoo.tasks.regression:LinearMap"),
+        "modular-addition": Kind(
+            "zoo.specs.tasks.arithmetic:ModularAdditionSpec", "zoo.tasks.arithmetic:ModularAddition"
+        ),
         "neurogym": Kind("zoo.specs.tasks.environments:NeuroGymSpec", "zoo.tasks.environments:NeuroGym"),
         "localization": Kind(
             "zoo.specs.tasks.localization:LocalizationSpec", "zoo.tasks.localization:Localization"
@@ -250,6 +254,20 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.analysis.dynamics.particles:ParticlePosterior",
         ),
         "gramian": Kind("zoo.specs.analyses.dynamics:GramianSpec", "zoo.analysis.dynamics.gramian:Gramian"),
+        "ntk": Kind("zoo.specs.analyses.learning:NTKSpec", "zoo.analysis.learning.ntk:NTK"),
+        "sharpness": Kind(
+            "zoo.specs.analyses.learning:SharpnessSpec", "zoo.analysis.learning.sharpness:Sharpness"
+        ),
+        "local-rank": Kind(
+            "zoo.specs.analyses.learning:LocalRankSpec", "zoo.analysis.learning.local_rank:LocalRank"
+        ),
+        "onset": Kind("zoo.specs.analyses.learning:OnsetSpec", "zoo.analysis.learning.onset:Onset"),
+        "linear-dynamics": Kind(
+            "zoo.specs.analyses.learning:LinearDynamicsSpec", "zoo.analysis.learning.linear:LinearDynamics"
+        ),
+        "modularity": Kind(
+            "zoo.specs.analyses.learning:ModularitySpec", "zoo.analysis.learning.modularity:Modularity"
+        ),
         "neighbours": Kind(
             "zoo.specs.analyses.unfolding:NeighboursSpec", "zoo.analysis.dynamics.neighbours:Neighbours"
         ),
