@@ -9,6 +9,7 @@ from zoo.specs.experiment import ExperimentSpec
 MODELS: dict[str, dict[str, Any]] = {
     "elman": {"kind": "elman", "hidden": 7},
     "elman-relu": {"kind": "elman", "hidden": 7, "nonlinearity": "relu"},
+    "elman-wide": {"kind": "elman", "hidden": 7, "nonlinearity": "relu", "parametrisation": "ntk"},
     "gru": {"kind": "gru", "hidden": 7},
     "lstm": {"kind": "lstm", "hidden": 7},
     "rate": {"kind": "rate", "hidden": 7},
@@ -298,6 +299,9 @@ TASKS: dict[str, dict[str, Any]] = {
         "graph": {"degree": 3, "cluster": 4},
     },
     "pairs": {"kind": "pairs", "pairs": 8, "key": 12, "value": 12, "correlation": 0.2},
+    "linear-teacher": {"kind": "linear-teacher", "steps": 9, "gains": [1.0, 2.0, 0.5, 1.0]},
+    "delayed-sum": {"kind": "delayed-sum", "steps": 9},
+    "delayed-sum-set": {"kind": "delayed-sum", "steps": 9, "sequences": 20, "before": "end"},
     "bumps": {
         "kind": "bumps",
         "size": 6,
@@ -365,6 +369,11 @@ RULES: dict[str, dict[str, Any]] = {
     },
     "align-zero": {"kind": "align", "variant": "zero", "optimizer": FAST},
     "align-ada": {"kind": "align", "optimizer": FAST},
+    "align-recurrent": {"kind": "align", "optimizer": FAST},
+    "tbptt": {"kind": "tbptt", "window": 3, "optimizer": FAST},
+    "rtrl": {"kind": "rtrl", "optimizer": FAST},
+    "rflo": {"kind": "rflo", "clip_norm": 0.5, "optimizer": FAST},
+    "e-prop": {"kind": "e-prop", "optimizer": FAST},
     "predictive-coding": {"kind": "predictive-coding", "steps": 5, "optimizer": FAST},
     "predictive-coding-fixed": {
         "kind": "predictive-coding",
@@ -408,6 +417,11 @@ RULES: dict[str, dict[str, Any]] = {
 """Learners that give updates of their own, for models that offer what they need."""
 PARTNERS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(RULES, ("mlp", "digits")),
+    "align-recurrent": ("elman-wide", "flip-flop"),
+    "tbptt": ("gru", "flip-flop"),
+    "rtrl": ("bilinear", "flip-flop"),
+    "rflo": ("rate-leaky", "flip-flop"),
+    "e-prop": ("ugru", "flip-flop"),
     "forward-forward": ("goodness", "digits"),
     "equilibrium-propagation": ("settling", "digits-shown"),
     "equilibrium-symmetric": ("settling", "digits-shown"),

@@ -122,11 +122,13 @@ def test_what_needs_nothing_trains_any_model(learner: str, tmp_path: Path) -> No
 def test_a_model_that_lacks_what_it_needs_is_refused(learner: str) -> None:
     document, rule = case(learner).plain(), case(learner).learner
     assert isinstance(rule, RuleSpec)
-    if rule.needs:
-        able = offering(rule.needs)
+    needs = (rule.needs,) if isinstance(rule.needs, str) else rule.needs
+    if any(needs):
+        able = offering(*needs)
         assert document["model"]["kind"] in able
+        lacking = "mlp" if "step" in needs else "gru"
         with pytest.raises(SpecError, match=rf"model\.kind: the rule {rule.kind!r} needs .*{able[0]}"):
-            validate(ExperimentSpec, {**document, "model": {"kind": "gru"}})
+            validate(ExperimentSpec, {**document, "model": {"kind": lacking}})
     with pytest.raises(SpecError, match=r"train\.precision: .*32-true or 64-true"):
         validate(ExperimentSpec, {**document, "train": {"precision": "16-mixed"}})
     assert isinstance(rule, GradientRuleSpec) == (learner in CLIPPING)

@@ -274,6 +274,7 @@ def test_learners(kind: str, data: st.DataObject) -> None:
         **dict.fromkeys(("hebb", "pseudo-inverse", "delta-rule"), ("kv-memory", "pairs")),
         **dict.fromkeys(("align", "feedback-alignment", "direct-feedback-alignment"), ("mlp", "digits")),
         "predictive-coding": ("mlp", "digits"),
+        **dict.fromkeys(("rflo", "e-prop"), ("rate", "sine")),
         "equilibrium-propagation": ("settling", "sine"),
         "forward-forward": ("goodness", "digits"),
     }.get(kind, ("mlp", "digits") if of_layers else ("gru", "sine"))

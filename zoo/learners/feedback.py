@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
+from zoo.learners import through
 from zoo.learners.base import Update
 from zoo.learners.chain import gradients, normal, run
 from zoo.learners.rule import Rule
+from zoo.models.cells import Readable
 from zoo.models.layered import Layer, Layered
 from zoo.network import Network
 from zoo.specs.learners.feedback import AlignSpec, DirectFeedbackAlignmentSpec, FeedbackAlignmentSpec
@@ -111,8 +114,14 @@ class Align(Chained):
         super().__init__(spec, network)
         self.initial = copy.deepcopy(network.model).requires_grad_(False)
 
+    def draw(self, batch: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        model = self.network.model
+        return through.noise(model, batch, generator) if isinstance(model, Readable) else {}
+
     def update(self, weights: Tensors, own: Tensors, batch: Batch, drawn: Tensors) -> Update:
         frozen = {name: own[f"initial.{name}"] for name in weights}
+        if isinstance(self.network.model, Readable):
+            return self._through_time(self.network.model, weights, frozen, batch, drawn.get("noise"))
         now = run(self.layers, weights, batch.x)
         loss, slope = self.error(now[-1].h, batch)
         variant = self.spec.variant
@@ -125,3 +134,19 @@ class Align(Chained):
             found |= {**inner, **gradients(layer, active[k].below, delta)}
             slope = layer.scale * (delta @ frozen[layer.weight])
         return Update(loss, found, {})
+
+    def _through_time(
+        self, model: Readable, weights: Tensors, frozen: Tensors, batch: Batch, noise: Tensor | None
+    ) -> Update:
+        """The same with time steps for layers."""
+        x, variant = batch.x, self.spec.variant
+        now, then = (through.run(model, each, x, noise) for each in (weights, frozen))
+        read = through.decode(model, weights, now.states[:, 1:])
+        loss, error = self.error(read.y, batch)
+        back = now if variant == "prop" else then
+        above, slopes = through.decode(model, frozen, back.states[:, 1:]).back(error)
+        if variant != "zero":
+            above = read.back(error)[0]
+        active = then if variant == "zero" else now
+        below = active.gradients(back.credit(slopes, then.weight), x)
+        return Update(loss, through.together(below, above), {})

@@ -52,6 +52,17 @@ class Readable(Dynamics):
             for owner, name in held[what]:
                 freeze(owner, name)
 
+    def local(self) -> Local | None:
+        """What happens at each unit, where units interact through the weights alone; such a model's spec
+        ``offers`` it to rules."""
+        return None
+
+    def acting(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What a = W_in u + W r(h) + b has of weights as they act, where the model is ``local``: input
+        weights ``[gates × hidden, inputs]``, recurrent weights ``[gates × hidden, hidden]`` and biases
+        ``[gates × hidden]``."""
+        raise NotImplementedError(f"{type(self).__name__} is not local")
+
     def decode(self, exposed: Tensor) -> Tensor:
         if self.constraint is None:
             return self.output(exposed)
@@ -81,19 +92,22 @@ class Cell(Readable):
         """The next state ``[batch, hidden]`` from what the input gives, ``[batch, gates × hidden]``, and the
         weights that act, ``[gates × hidden, hidden]``."""
 
-    def local(self) -> Local | None:
-        """What happens at each unit, where units interact through the weights alone."""
-        return None
-
     @property
     def recurrent(self) -> Tensor:
         """The weights that act among the units, ``[gates × hidden, hidden]``."""
         return self.weight if self.constraint is None else self.constraint.recurrent(self.weight)
 
+    @property
+    def entering(self) -> Tensor:
+        """The input weights that act, ``[gates × hidden, inputs]``."""
+        return self.weight_in if self.constraint is None else self.constraint.entering(self.weight_in)
+
+    def acting(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.entering, self.recurrent, self.bias
+
     def drive(self, x: Tensor) -> Tensor:
         """What the input gives the gates, ``[…, gates × hidden]``."""
-        weight = self.weight_in if self.constraint is None else self.constraint.entering(self.weight_in)
-        return F.linear(x, weight, self.bias)
+        return F.linear(x, self.entering, self.bias)
 
     def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
         new = self.advance(h, self.drive(u), self.recurrent)

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from zoo.models.scan import tanh_
 
+PHI = {"tanh": torch.tanh, "relu": torch.relu, "linear": lambda value: value}
+
 Phi = Literal["tanh", "relu", "linear"]
 
 
@@ -20,6 +22,12 @@ class Potential:
     alpha: float
     phi: Phi
     keeps: bool = False
+
+    def acts(self, h: Tensor) -> Tensor:
+        return PHI[self.phi](h)
+
+    def becomes(self, h: Tensor, a: Tensor) -> Tensor:
+        return torch.lerp(h, a, self.alpha)
 
     @property
     def direct(self) -> bool:
@@ -49,6 +57,12 @@ class Activity:
     phi: Phi
     direct: bool = True
 
+    def acts(self, h: Tensor) -> Tensor:
+        return h
+
+    def becomes(self, h: Tensor, a: Tensor) -> Tensor:
+        return torch.lerp(h, PHI[self.phi](a), self.alpha)
+
     @property
     def keeps(self) -> bool:
         return self.alpha != 1
@@ -77,6 +91,13 @@ class Updated:
 
     keeps: bool = True
     direct: bool = True
+
+    def acts(self, h: Tensor) -> Tensor:
+        return h
+
+    def becomes(self, h: Tensor, a: Tensor) -> Tensor:
+        candidate, gate = a.chunk(2, -1)
+        return torch.lerp(torch.tanh(candidate), h, torch.sigmoid(gate))
 
     def source(self, h: Tensor, out: Tensor) -> None:
         raise NotImplementedError  # it is the state

@@ -118,16 +118,23 @@ class LowRank(Readable):
         return new if noise is None else new + math.sqrt(2 * alpha) * noise
 
     def unroll(self, x: Tensor) -> Tensor:
-        return scan(self._drive(x.transpose(0, 1)), self.recurrent, self._local)
+        return scan(self._drive(x.transpose(0, 1)), self.recurrent, self.local())
 
     def unroll_noisy(self, x: Tensor, noise: Tensor) -> Tensor:
         push = math.sqrt(2 / self.spec.alpha) * noise.transpose(0, 1)  # the same, as a part of the drive
-        return scan(self._drive(x.transpose(0, 1)) + push, self.recurrent, self._local)
+        return scan(self._drive(x.transpose(0, 1)) + push, self.recurrent, self.local())
 
-    @property
-    def _local(self) -> Potential:
+    def local(self) -> Potential:
         return Potential(self.spec.alpha, self.spec.nonlinearity)
 
+    def acting(self) -> tuple[Tensor, Tensor, Tensor]:
+        bias = self.left.new_zeros(self.spec.hidden) if self.bias is None else self.bias
+        return self._entering, self.recurrent, bias
+
+    @property
+    def _entering(self) -> Tensor:
+        weight: Tensor = self.weight_in
+        return weight if self.constraint is None else self.constraint.entering(weight)
+
     def _drive(self, x: Tensor) -> Tensor:
-        weight = self.weight_in if self.constraint is None else self.constraint.entering(self.weight_in)
-        return F.linear(x, weight, self.bias)
+        return F.linear(x, self._entering, self.bias)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.models.cells import Cell, Readable, scan
-from zoo.models.init import initialise
+from zoo.models.init import fill, initialise
 from zoo.models.kernels import ElmanPass, RateWeights, rate_networks
-from zoo.models.local import Potential
+from zoo.models.local import Activity, Potential
 from zoo.models.symmetry import Units
 from zoo.specs.models.recurrent import ElmanSpec, GRUSpec, LSTMSpec, RateSpec, RecurrentSpec
 
@@ -44,6 +44,11 @@ class Recurrent(Readable):
         )
 
     @property
+    def plain(self) -> bool:
+        """Whether weights act as they are held."""
+        return self.constraint is None
+
+    @property
     def _held(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         cell: Any = self.cell
         return cell.weight_ih_l0, cell.weight_hh_l0, cell.bias_ih_l0, cell.bias_hh_l0
@@ -69,7 +74,7 @@ class Recurrent(Readable):
 
     def unroll(self, x: Tensor) -> Tensor | None:
         if self.fused:
-            return self.cell(x)[0] if self.constraint is None else self._fused(x)
+            return self.cell(x)[0] if self.plain else self._fused(x)
         weight_in, weight, bias_in, bias = self.weights
         h, states, part = self.initial_state(x.shape[0]), [], self.parts["h"]
         for drive in F.linear(x, weight_in, bias_in).unbind(1):
@@ -103,6 +108,42 @@ class Elman(Recurrent):
             outputs,
             nn.RNN(inputs, spec.hidden, nonlinearity=spec.nonlinearity, batch_first=True),
         )
+        if spec.parametrisation == "ntk" and not self.output.weight.is_meta:
+            self._begin()
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        """Of the NTK parametrisation: weights as large as units have inputs more, and no biases."""
+        weight_in, weight, bias_in, bias = self._held
+        for each in (weight_in, self.output.weight):
+            fill(each, self.spec.init.model_copy(update={"rank": None}), each.shape[1] ** -0.5)
+            each.mul_(math.sqrt(each.shape[1]))
+        weight.mul_(math.sqrt(self.spec.hidden))
+        self.output.weight.mul_(self.spec.init.output_scale)
+        for each in (bias_in, bias, self.output.bias):
+            each.zero_()
+
+    @property
+    def plain(self) -> bool:
+        return super().plain and self.spec.parametrisation == "standard"
+
+    @property
+    def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        weight_in, weight, bias_in, bias = super().weights
+        if self.spec.parametrisation == "standard":
+            return weight_in, weight, bias_in, bias
+        return weight_in / math.sqrt(self.inputs), weight / math.sqrt(self.spec.hidden), bias_in, bias
+
+    def decode(self, exposed: Tensor) -> Tensor:
+        ntk = self.spec.parametrisation == "ntk"
+        return super().decode(exposed / math.sqrt(self.spec.hidden) if ntk else exposed)
+
+    def local(self) -> Activity:
+        return Activity(1.0, self.spec.nonlinearity)
+
+    def acting(self) -> tuple[Tensor, Tensor, Tensor]:
+        weight_in, weight, bias_in, bias = self.weights
+        return weight_in, weight, bias_in + bias
 
     def advance(
         self, h: Tensor, drive: Tensor, weight: Tensor, bias: Tensor, noise: Tensor | None = None
@@ -131,7 +172,7 @@ class Elman(Recurrent):
         noise: Tensor | None = None,
         states: bool = False,
     ) -> tuple[Tensor, Tensor | None] | None:
-        if not specs[0].constraints.free:
+        if not specs[0].constraints.free or specs[0].parametrisation == "ntk":
             return None
         of = RateWeights(
             weights["cell.weight_ih_l0"],

@@ -31,6 +31,12 @@ class Local(Protocol):
     def direct(self) -> bool:
         """Whether r(h) = h."""
 
+    def acts(self, h: Tensor) -> Tensor:
+        """r(h), what the units give to others."""
+
+    def becomes(self, h: Tensor, a: Tensor) -> Tensor:
+        """f(h, a)."""
+
     def source(self, h: Tensor, out: Tensor) -> None:
         """Puts r(h) into ``out``."""
 

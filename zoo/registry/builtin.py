@@ -132,6 +132,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "bumps": Kind("zoo.specs.tasks.generation:BumpsSpec", "zoo.tasks.generation:Bumps"),
         "mixture": Kind("zoo.specs.tasks.generation:MixtureSpec", "zoo.tasks.generation:Mixture"),
         "drive": Kind("zoo.specs.tasks.drive:DriveSpec", "zoo.tasks.drive:Drive"),
+        "linear-teacher": Kind(
+            "zoo.specs.tasks.filters:LinearTeacherSpec", "zoo.tasks.filters:LinearTeacher"
+        ),
+        "delayed-sum": Kind("zoo.specs.tasks.filters:DelayedSumSpec", "zoo.tasks.filters:DelayedSum"),
         "recorded": Kind("zoo.specs.tasks.recorded:RecordedSpec", "zoo.tasks.recorded:Recorded"),
         "reach": Kind("zoo.specs.tasks.drive:ReachSpec", "zoo.tasks.drive:Reach"),
         "linear-episodes": Kind(
@@ -158,6 +162,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.learners.equilibrium:EquilibriumPropagationSpec",
             "zoo.learners.equilibrium:EquilibriumPropagation",
         ),
+        "tbptt": Kind("zoo.specs.learners.online:TruncatedBPTTSpec", "zoo.learners.online:TruncatedBPTT"),
+        "rtrl": Kind("zoo.specs.learners.online:RTRLSpec", "zoo.learners.online:RTRL"),
+        "rflo": Kind("zoo.specs.learners.online:RFLOSpec", "zoo.learners.online:RFLO"),
+        "e-prop": Kind("zoo.specs.learners.online:EPropSpec", "zoo.learners.online:EProp"),
         "denoising": Kind("zoo.specs.learners.denoising:DenoisingSpec", "zoo.learners.denoising:Denoising"),
         "evolution-strategies": Kind(
             "zoo.specs.learners.evolution:EvolutionStrategiesSpec",
@@ -215,6 +223,7 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "performance": Kind(
             "zoo.specs.analyses.network:PerformanceSpec", "zoo.analysis.performance:Performance"
         ),
+        "delta-rank": Kind("zoo.specs.analyses.changes:DeltaRankSpec", "zoo.analysis.changes:DeltaRank"),
         "best-of-n": Kind("zoo.specs.analyses.perturbation:BestOfSpec", "zoo.analysis.perturbation:BestOf"),
         "mode-model": Kind(
             "zoo.specs.analyses.perturbation:ModeModelSpec", "zoo.analysis.perturbation:ModeModel"

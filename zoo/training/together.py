@@ -94,7 +94,8 @@ def _shape(experiment: ExperimentSpec) -> str:
     """What members of a group have in common."""
     model = registry.implementation("models", experiment.model.kind)
     learner = registry.implementation("learners", experiment.learner.kind)
-    free = [f"model.{field}" for field in model.varies(experiment.model)]
+    passes = not issubclass(learner, Rule)  # a rule of its own goes through the first model for all
+    free = [f"model.{field}" for field in model.varies(experiment.model)] if passes else []
     free += [f"learner.{field}" for field in learner.varies]
     data = experiment.plain()
     for path in (*ExperimentSpec.cosmetic, *FREE, *free):

@@ -36,10 +36,10 @@ class DirectFeedbackAlignmentSpec(GradientRuleSpec):
 
 class AlignSpec(GradientRuleSpec):
     """Align-zero, Align-ada and Align-prop (Boopathy & Fiete 2022): errors go back through the network as it
-    was at the beginning."""
+    was at the beginning; in a recurrent network, through time."""
 
     kind: Literal["align"] = "align"
-    needs: ClassVar[str] = "layers"
+    needs: ClassVar[str | tuple[str, ...]] = ("layers", "local")
     variant: Literal["zero", "ada", "prop"] = "ada"
     """``zero``: weights, derivatives and activity are those of the beginning. ``ada``: the activity is
     today's. ``prop``: the derivatives too."""

@@ -18,6 +18,8 @@ NEEDS = {
     "layers": "layers in a chain, each with one matrix",
     "energy": "an energy that its state settles in",
     "goodness": "a goodness in each layer, of inputs with labels",
+    "step": "a step from one state to the next",
+    "local": "units that interact through one matrix alone, so that each has a derivative of its own",
     "denoiser": "an estimate of the noise in what it samples",
 }
 """What a rule may need of a model, whose spec says that it ``offers`` it."""
@@ -27,8 +29,8 @@ CLIPPING = frozenset({"optimizer", "clip_norm"})
 class RuleSpec(LearnerSpec):
     """A rule that gives changes of weights, which are made as they are."""
 
-    needs: ClassVar[str] = ""
-    """What the model has to offer, one of :data:`NEEDS`."""
+    needs: ClassVar[str | tuple[str, ...]] = ""
+    """What the model has to offer, one of :data:`NEEDS`; or several, of which one is enough."""
     losses: ClassVar[frozenset[str]] = frozenset({"mse", "cross-entropy"})
     """Of what the rule can lower."""
 
@@ -53,11 +55,13 @@ class RuleSpec(LearnerSpec):
 
     def check(self, experiment: ExperimentSpec) -> None:
         model, train = experiment.model, experiment.train
-        if self.needs and self.needs not in model.offers:
-            able = " or ".join(offering(self.needs))
+        wanted = (self.needs,) if isinstance(self.needs, str) else self.needs
+        if any(wanted) and not model.offers.intersection(wanted):
+            able = " or ".join(offering(*wanted))
+            need = ", or ".join(NEEDS.get(each, each) for each in wanted)
             message = (
-                f"the rule {self.kind!r} needs {NEEDS.get(self.needs, self.needs)}, which the model "
-                f"{model.kind!r} has not; take a model of kind {able}, or the learner backprop"
+                f"the rule {self.kind!r} needs {need}, which "
+                f"the model {model.kind!r} has not; take a model of kind {able}, or the learner backprop"
             )
             raise located(message, "model", "kind")
         loss = self.loss or experiment.task.loss
@@ -83,14 +87,14 @@ class GradientRuleSpec(RuleSpec):
     """Largest norm of the update over all parameters, as the optimizer gets it."""
 
 
-def offering(need: str) -> list[str]:
-    """The kinds of model that offer something."""
+def offering(*needs: str) -> list[str]:
+    """The kinds of model that offer one of these."""
     found = []
     for kind in registry.kinds("models"):
         try:
             spec: type[ModelSpec] = registry.spec_class("models", kind)
         except Exception:  # a plugin that is broken, which is said where it is asked for
             continue
-        if need in spec.offers:
+        if spec.offers.intersection(needs):
             found.append(kind)
     return found

@@ -18,6 +18,8 @@ class RecurrentSpec(ModelSpec):
     signed: ClassVar[bool] = False
     """Whether a unit acts on others through weights of one kind only, which Dale's principle is about."""
 
+    offers: ClassVar[frozenset[str]] = frozenset({"step"})
+
     parts: ClassVar[tuple[str, ...]] = ("h",)
     """What its state is made of."""
 

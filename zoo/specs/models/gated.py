@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from zoo.specs.models.base import RecurrentSpec
 
@@ -21,6 +21,7 @@ class UGRUSpec(OneGateSpec):
     """
 
     kind: Literal["ugru"] = "ugru"
+    offers: ClassVar[frozenset[str]] = frozenset({"step", "local"})
 
 
 class MGUSpec(OneGateSpec):

@@ -15,6 +15,7 @@ class LeakySpec(RecurrentSpec):
     """What networks of leaky units with private noise share."""
 
     signed: ClassVar[bool] = True
+    offers: ClassVar[frozenset[str]] = frozenset({"step", "local"})
 
     nonlinearity: Literal["tanh", "relu"] = "tanh"
     tau: Positive | None = None
@@ -48,6 +49,7 @@ class LinearSpec(RecurrentSpec):
     """Linear network: h' = W h + W_in u + b, read out linearly."""
 
     kind: Literal["linear"] = "linear"
+    offers: ClassVar[frozenset[str]] = frozenset({"step", "local"})
 
 
 class LowRankSpec(LeakySpec):

@@ -16,7 +16,11 @@ class ElmanSpec(RecurrentSpec):
     signed: ClassVar[bool] = True
 
     kind: Literal["elman"] = "elman"
+    offers: ClassVar[frozenset[str]] = frozenset({"step", "local"})
     nonlinearity: Literal["tanh", "relu"] = "tanh"
+    parametrisation: Literal["standard", "ntk"] = "standard"
+    """With ``ntk`` (Jacot et al. 2018) products with a matrix are divided by √(its inputs), weights begin
+    that much larger, the readout's as the others, and biases at 0."""
 
 
 class GRUSpec(RecurrentSpec):
