@@ -62,7 +62,8 @@ class DiffusionSpec(ModelSpec):
             raise located("should be below 1", "betas")
         left = math.sqrt(math.prod(1 - beta for beta in self.beta()))
         if left > LEFT:
-            enough = math.log(LEFT) * -2 / self.levels / ((self.betas[0] + self.betas[1]) / 2)
+            mean = max((self.betas[0] + self.betas[1]) / 2, 1e-12)
+            enough = math.log(LEFT) * -2 / self.levels / mean
             raise located(
                 f"leave {left:.2g} of what is sampled at the last of {self.levels} levels, which should be "
                 f"noise alone, at most {LEFT:g}: give more levels, or betas about {enough:.1f} times these",

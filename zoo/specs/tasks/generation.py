@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,6 +11,8 @@ from zoo.specs.base import NonNegative, Positive, located
 from zoo.specs.families import TaskSpec
 
 Steps = Annotated[int, Field(ge=1, le=10_000)]
+Pixels = Annotated[float, Field(ge=0.01, le=1000)]
+MOST_PLACES = 2**20
 
 
 class GenerationSpec(TaskSpec):
@@ -44,9 +47,9 @@ class BumpsSpec(GenerationSpec):
     kind: Literal["bumps"] = "bumps"
     size: Annotated[int, Field(ge=2, le=256)] = 32
     """Pixels along a side."""
-    width: Annotated[tuple[Positive, Positive], Field(strict=False)] = (1.0, 1.0)
+    width: Annotated[tuple[Pixels, Pixels], Field(strict=False)] = (1.0, 1.0)
     """σx and σy, in pixels."""
-    spacing: Annotated[tuple[Positive, Positive], Field(strict=False)] = (1.0, 1.0)
+    spacing: Annotated[tuple[Pixels, Pixels], Field(strict=False)] = (1.0, 1.0)
     """Of the lattice along x and y, in pixels."""
     between: bool = False
     """Whether places are anywhere within half a spacing of those of the lattice, and inside it."""
@@ -68,11 +71,16 @@ class BumpsSpec(GenerationSpec):
 
     def places(self) -> tuple[list[float], list[float]]:
         """Coordinates of the lattice along x and along y, in pixels."""
-        ends = [int((self.size - 1) / spacing + 1e-9) + 1 for spacing in self.spacing]
+        ends = self._counts()
         return tuple([k * d for k in range(n)] for n, d in zip(ends, self.spacing, strict=True))  # type: ignore[return-value]
+
+    def _counts(self) -> list[int]:
+        return [int((self.size - 1) / spacing + 1e-9) + 1 for spacing in self.spacing]
 
     @model_validator(mode="after")
     def _places_are_left(self) -> Self:
+        if math.prod(self._counts()) > MOST_PLACES:
+            raise located(f"makes {math.prod(self._counts()):,} places; at most {MOST_PLACES:,}", "spacing")
         if self.hole is None:
             if self.region not in ("all", "seen"):
                 raise located(f"of {self.region!r} needs a 'hole', such as [6, 9]", "region")
