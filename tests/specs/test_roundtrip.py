@@ -249,6 +249,9 @@ def test_models(kind: str, data: st.DataObject) -> None:
     task: dict[str, Any] = {"kind": "sine"}
     if kind == "expander-memory":
         task = {"kind": "codewords", "graph": model.graph, "units": model.graph.cluster**2}
+    if kind.endswith("-diffusion"):  # whose samples are as long as the trials
+        side = 2 ** len(getattr(model, "channels", ()))
+        task = {"kind": "bumps", "size": max(2, side), "steps": model.steps, "splits": {}}
     if kind.endswith("-filter"):
         task = {"kind": "localization"}
     if kind == "transformer":
@@ -276,6 +279,7 @@ def test_learners(kind: str, data: st.DataObject) -> None:
         "predictive-coding": ("mlp", "digits"),
         **dict.fromkeys(("rflo", "e-prop"), ("rate", "sine")),
         "equilibrium-propagation": ("settling", "sine"),
+        "denoising": ("mlp-diffusion", "mixture"),
         "forward-forward": ("goodness", "digits"),
     }.get(kind, ("mlp", "digits") if of_layers else ("gru", "sine"))
     others = {"model": {"kind": model}, "task": {"kind": task}, "train": {"steps": 0}}
