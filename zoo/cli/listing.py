@@ -182,7 +182,7 @@ def _published(row: dict[str, Any], entry: Entry, where: Sequence[str]) -> dict[
     ours = ("revisions", "parameters", "size", "created", "metrics")
     row = {**row, "published": list(where), **{part: known[part] for part in ours}}
     row["claims"] = {"hold": entry.held, "fail": entry.failed} if entry.held + entry.failed else None
-    if row["is"] == "checkpoint":
+    if row["is"] in ("checkpoint", "derivation"):  # whose specs do not say what they are of
         parts = ("title", "model", "task", "learner", "members", "paper", "tags")
         row |= {part: known[part] for part in parts} | {"error": entry.problem}
         row["kinds"] = [*row["kinds"], *filter(None, (entry.model, entry.task, entry.learner))]

@@ -248,6 +248,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
         "code-size": Kind(
             "zoo.specs.analyses.memory:CodeSizeSpec", "zoo.analysis.dynamics.code_size:CodeSize"
         ),
+        "weight-prediction": Kind(
+            "zoo.specs.analyses.weights:WeightPredictionSpec",
+            "zoo.analysis.weights.prediction:WeightPrediction",
+        ),
         "recall": Kind("zoo.specs.analyses.memory:RecallSpec", "zoo.analysis.dynamics.recall:Recall"),
         "difficulty": Kind(
             "zoo.specs.analyses.bias:DifficultySpec", "zoo.analysis.bias.difficulty:Difficulty"

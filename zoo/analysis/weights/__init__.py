@@ -1,0 +1,1 @@
+"""Networks told by their weights."""
