@@ -105,6 +105,9 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "claims: [{metric: test/accuracy, at_least: 0.999, source: {kind: design}}]\n"
     )
     monkeypatch.setenv("ZOO_SPECS", str(tmp_path))
+    missing = run(app, ["reproduce", "twins"])
+    assert missing.exit_code == 3
+    assert "zoo derive twins --publish local" in missing.output
     monkeypatch.setattr(sys, "argv", ["zoo", "--json"])  # where commands look for it
     made = run(app, ["derive", "twins", "--publish", "local", "--json"])
     assert made.exit_code == 3, "its claim fails"

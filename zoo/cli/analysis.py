@@ -156,7 +156,8 @@ def reproduce(
     judged = [(where, verdict) for where, verdicts in result.checkpoints.items() for verdict in verdicts]
     judged += [(study.study.name, verdict) for study in result.studies for verdict in study.verdicts]
     missing = [
-        f"not published: {each}; make it with: zoo train {each} --publish local" for each in result.missing
+        f"not published: {each}; make it with: zoo {_verb(each)} {each} --publish local"
+        for each in result.missing
     ]
     data = {
         "name": name,
@@ -173,3 +174,13 @@ def reproduce(
     emit(data, verdicts(judged), *notes, *missing, *([f"figures and matrices: {output}"] if output else []))
     if not result.holds:
         check_failed()
+
+
+def _verb(name: str) -> str:
+    """What makes a checkpoint of the catalogue that no hub has."""
+    from zoo.specs.base import Spec
+    from zoo.specs.derivation import DerivationSpec
+    from zoo.specs.loading import load
+
+    spec: Spec = load(name)
+    return "derive" if isinstance(spec, DerivationSpec) else "train"
