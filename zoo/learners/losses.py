@@ -36,16 +36,20 @@ class CrossEntropies(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        logarithms, weighed = y.log_softmax(3), target * _weights(mask)
+        # classes come first, as a processor goes through many examples at once, and classes are few
+        logarithms = y.movedim(3, 0).contiguous().log_softmax(0)
+        weighed = (target * _weights(mask)).movedim(3, 0).contiguous()
         ctx.save_for_backward(logarithms, weighed)
-        return -(logarithms * weighed).sum((1, 2, 3))
+        ctx.like = y.stride()
+        return -(logarithms * weighed).sum((0, 2, 3))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         logarithms, weighed = ctx.saved_tensors
-        slope = logarithms.exp() * weighed.sum(3, keepdim=True) - weighed
-        return slope * grad[:, None, None, None], None, None
+        slope = (logarithms.exp() * weighed.sum(0) - weighed).movedim(0, 3)
+        found = torch.empty_strided(slope.shape, ctx.like, dtype=slope.dtype, device=slope.device)
+        return torch.mul(slope, grad[:, None, None, None], out=found), None, None
 
 
 LOSSES: dict[str, Any] = {"mse": SquaredErrors, "cross-entropy": CrossEntropies}

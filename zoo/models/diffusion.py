@@ -141,7 +141,7 @@ class MLPDiffusion(Diffusion):
         self.output = nn.Linear(widths[-1], outputs)
 
     @property
-    def inner(self) -> tuple[str, ...]:
+    def inner_sites(self) -> tuple[str, ...]:
         return ("latent",)
 
     def predict(self, x: Tensor, level: Tensor, condition: Tensor, known: Tensor | None = None) -> Tensor:

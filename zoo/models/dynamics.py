@@ -70,7 +70,7 @@ class Dynamics(Model):
         return None
 
     @property
-    def inner(self) -> tuple[str, ...]:
+    def inner_sites(self) -> tuple[str, ...]:
         """Sites inside a step, whose values ``[batch, width]`` it passes through :meth:`at`: they are no part
         of the state."""
         return ()
@@ -97,7 +97,7 @@ class Dynamics(Model):
         """What can be captured: the input, each part of the state, the whole state, what is inside a step,
         the output."""
         whole = () if self.units == self.parts[self.exposed].stop else ("state",)
-        return ("input", *self.parts, *whole, *self.inner, "output")
+        return ("input", *self.parts, *whole, *self.inner_sites, "output")
 
     @property
     def exposed(self) -> str:
@@ -159,7 +159,7 @@ class Dynamics(Model):
     def _stepwise(self, x: Tensor, noise: Tensor | None) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         edit = self._interventions
         h, inputs, states, outputs = self.initial_state(x.shape[0]), [], [], []
-        inside: dict[str, list[Tensor]] = {site: [] for site in self.inner}
+        inside: dict[str, list[Tensor]] = {site: [] for site in self.inner_sites}
         for t in range(x.shape[1]):
             u = edit["input"](x[:, t], t) if "input" in edit else x[:, t]
             self._pass = Pass(t, inside) if inside else None

@@ -33,7 +33,7 @@ class UNetDiffusion(Diffusion):
         self.last = nn.Conv2d(widths[0], 1, 3, padding=1)
 
     @property
-    def inner(self) -> tuple[str, ...]:
+    def inner_sites(self) -> tuple[str, ...]:
         return ("latent", "middle")
 
     def predict(self, x: Tensor, level: Tensor, condition: Tensor, known: Tensor | None = None) -> Tensor:

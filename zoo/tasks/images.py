@@ -45,8 +45,10 @@ class Digits(Task):
         if spec.random_labels is not None:
             seeded = torch.Generator().manual_seed(spec.random_labels)
             labels = torch.randint(10, digits.shape, generator=seeded).to(device)
-        x = seen.unflatten(1, (-1, spec.inputs)).repeat_interleave(spec.shown, 1)
-        y = torch.eye(10, device=device)[labels[number], None].expand(-1, spec.steps, -1)
+        x = seen.unflatten(1, (-1, spec.inputs))
+        if spec.shown > 1:
+            x = x.repeat_interleave(spec.shown, 1)
+        y = torch.eye(10, device=device).index_select(0, labels[number])[:, None].expand(-1, spec.steps, -1)
         mask = torch.zeros(len(x), spec.steps, device=device)
         mask[:, -1] = 1
         return Batch(x, y, mask, number, {"number": number, "digit": digits[number]})

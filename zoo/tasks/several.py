@@ -12,8 +12,9 @@ from zoo.specs.families import TaskSpec
 from zoo.tasks.base import Batch, Task, batch_seed, check_size
 from zoo.tasks.streams import Streams
 
-CACHE = 2**16
-"""Numbers of the batches that are drawn at a time: a processor works best on what it holds."""
+CACHE, ONCE = 2**16, 2**18
+"""Numbers of the batches that are drawn at a time, as a processor works best on what it holds; and of batches
+of a single time step, which are gone through once."""
 
 
 def batches(
@@ -34,11 +35,15 @@ def batches(
         spec = task.spec.for_split(split)
         check_size(spec, examples * len(seeds))
         places = [place for place, each in enumerate(tasks) if each is task]
-        numbers = examples * getattr(spec, "steps", 1) * max(spec.inputs, spec.outputs)
-        most = max(1, CACHE // numbers) if task.independent else 1
+        steps = getattr(spec, "steps", 1)
+        numbers = examples * steps * max(spec.inputs, spec.outputs)
+        most = max(1, (ONCE if steps == 1 else CACHE) // numbers) if task.independent else 1
         for start in range(0, len(places), most):
             chosen = places[start : start + most]
             found = _drawn(task, spec, [batch_seed(split, seeds[k], step) for k in chosen], examples, device)
+            if len(chosen) == len(seeds) and steps == 1:
+                whole = found
+                break
             for name, value in found.items():
                 if name not in whole:
                     whole[name] = _room(len(seeds), value)

@@ -43,10 +43,10 @@ class Streams:
         each, rest = divmod(size[0], len(self.generators))
         if rest:
             raise TypeError(f"{size[0]} rows cannot be drawn for {len(self.generators)} seeds")
-        out = torch.empty(tuple(size), **options)
-        for part, generator in zip(out.split(each), self.generators, strict=True):
+        out = torch.empty((len(self.generators), each, *size[1:]), **options)
+        for part, generator in zip(out.unbind(0), self.generators, strict=True):
             fill(part, generator)
-        return out
+        return out.flatten(0, 1)
 
 
 def _size(args: tuple[Any, ...]) -> Sequence[int]:

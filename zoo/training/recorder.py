@@ -212,6 +212,7 @@ class Recorder(L.Callback):
         self.counter = counter
         self.folder = folder
         self.train = logs[0].train
+        self._may_stop = any(log.train.stop is not None for log in logs)
         self.elapsed = 0.0
         self._ended = False
         self._started = time.monotonic()
@@ -233,14 +234,19 @@ class Recorder(L.Callback):
     ) -> None:
         step, write = self.counter.batches_seen, trainer.is_global_zero
         losses = self._losses(trainer, outputs)
-        seen = []
-        with _whole_weights(trainer) if self.logs[0].looks(step) else nullcontext():
-            for log, loss in zip(self.logs, losses, strict=True):
-                if not log.over:
+        looks = self.logs[0].looks(step)
+        at_work = [(log, loss) for log, loss in zip(self.logs, losses, strict=True) if not log.over]
+        if not (looks or self._may_stop) and all(math.isfinite(loss) for _, loss in at_work):
+            if step % self.train.log_every == 0:
+                self._report(trainer, [{"train/loss": loss} for _, loss in at_work], step)
+        else:
+            seen = []
+            with _whole_weights(trainer) if looks else nullcontext():
+                for log, loss in at_work:
                     seen.append(self._alone(log, log.after, step, loss, write))
                     if log.stopped == "target" and len(self.logs) > 1:
                         self._alone(log, log.end, step, write)
-        self._report(trainer, [found for found in seen if found], step)
+            self._report(trainer, [found for found in seen if found], step)
         if all(log.over or log.stopped == "target" for log in self.logs):
             trainer.should_stop = True
         elif step % self.train.save_every == 0 and step < self.train.steps:

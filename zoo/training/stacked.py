@@ -50,8 +50,7 @@ class Together(L.LightningModule):
         self.stack = Stack([network.model for network in self.networks])
         first = registry.implementation("learners", experiments[0].learner.kind)
         self._learner: list[Learner] = [first(experiments[0].learner, self.networks[0])]
-        self.members = list(range(len(experiments)))
-        """Those in the stack, in its order."""
+        self._stand(range(len(experiments)))
         self.over: Callable[[int], bool] = lambda member: False
         self.let_go: Callable[[int], None] = lambda member: None
         """Told of each that is."""
@@ -156,10 +155,13 @@ class Together(L.LightningModule):
         network = self.networks[member].to(self.stack.like.device)
         return report(network.learner(), lambda: self.stack.member(place), lambda: self.owned.member(place))
 
-    @property
-    def _specs(self) -> list[Any]:
-        """Of the learners of the members in the stack."""
-        return [self.experiments[member].learner for member in self.members]
+    def _stand(self, members: Sequence[int]) -> None:
+        """Note who is in the stack."""
+        self.members = list(members)
+        """Those in the stack, in its order."""
+        self._specs: list[Any] = [self.experiments[member].learner for member in members]
+        self._tasks = [self.networks[member].task for member in members]
+        self._seeds = [self.experiments[member].train.seed for member in members]
 
     def batch(self, number: int, examples: int | None = None) -> Batch:
         """The batch of each member in the stack, ``[member, example, …]``, or one of fewer examples."""
@@ -167,9 +169,8 @@ class Together(L.LightningModule):
         if left and SPARE * (len(self.members) - len(left)) >= len(self.members):
             self.keep(left)
         like, train = self.stack.like, self.experiments[0].train
-        tasks = [self.networks[member].task for member in self.members]
-        seeds = [self.experiments[member].train.seed for member in self.members]
-        drawn = batches(tasks, "train", seeds, number, examples or train.batch_size, like.device)
+        many = examples or train.batch_size
+        drawn = batches(self._tasks, "train", self._seeds, number, many, like.device)
         return drawn.to(like.device, like.dtype)
 
     def keep(self, members: Sequence[int]) -> None:
@@ -179,7 +180,7 @@ class Together(L.LightningModule):
             return
         gone = set(self.members) - set(members)
         before = len(self.members)
-        self.members = list(members)
+        self._stand(members)
         self.stack.keep(places)
         self.owned.keep(places)
         trainer = self._trainer
