@@ -197,6 +197,13 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.analyses.reliability:CKAReliabilitySpec",
             "zoo.analysis.geometry.reliability:CKAReliability",
         ),
+        "cka-map-attack": Kind(
+            "zoo.specs.analyses.reliability:CKAMapAttackSpec", "zoo.analysis.geometry.attack:CKAMapAttack"
+        ),
+        "spectral-ablation": Kind(
+            "zoo.specs.analyses.ablation:SpectralAblationSpec",
+            "zoo.analysis.geometry.ablation:SpectralAblation",
+        ),
         "spectrum": Kind(
             "zoo.specs.analyses.activity:SpectrumSpec", "zoo.analysis.geometry.spectrum:Spectrum"
         ),
@@ -237,6 +244,10 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.analyses.automaton:AutomatonSpec", "zoo.analysis.dynamics.automaton:Automaton"
         ),
         "basins": Kind("zoo.specs.analyses.landscape:BasinsSpec", "zoo.analysis.dynamics.basins:Basins"),
+        "reactivation": Kind(
+            "zoo.specs.analyses.reactivation:ReactivationSpec",
+            "zoo.analysis.dynamics.reactivation:Reactivation",
+        ),
         "selection": Kind(
             "zoo.specs.analyses.network:SelectionSpec", "zoo.analysis.dynamics.selection:Selection"
         ),

@@ -64,13 +64,14 @@ class HeadDirection(Task):
         """``angle_error``: mean distance from the true direction in radians, where cells are read by the
         mean direction of the three most active ones; ``r2``: share of the variance of the target that is
         explained."""
-        if self.spec.code == "cells":
-            y_direction = _mean_centre(y, _headings(self.spec, y))
-        else:
-            y_direction = y
-        found = torch.atan2(y_direction[..., 1], y_direction[..., 0])
-        error = difference(found, batch.latents["direction"]).abs()
+        error = difference(self.held(y)[..., 0], batch.latents["direction"]).abs()
         return {"angle_error": mean_over_time(error, batch), "r2": r2(y, batch)}
+
+    def held(self, y: Tensor) -> Tensor:
+        """The direction that outputs ``[…, output]`` stand for, in radians ``[…, 1]``."""
+        if self.spec.code == "cells":
+            y = _mean_centre(y, _headings(self.spec, y))
+        return torch.atan2(y[..., 1:2], y[..., :1])
 
 
 class PathIntegration(Task):
@@ -125,9 +126,12 @@ class PathIntegration(Task):
         """``position_error``: mean distance from the true position in metres, where cells are read by the
         mean centre of the three most active ones; ``r2``: share of the variance of the target that is
         explained."""
-        found = y if self.spec.code == "position" else _mean_centre(y, _places(self.spec, y))
-        error = (found - batch.latents["position"]).norm(dim=-1)
+        error = (self.held(y) - batch.latents["position"]).norm(dim=-1)
         return {"position_error": mean_over_time(error, batch), "r2": r2(y, batch)}
+
+    def held(self, y: Tensor) -> Tensor:
+        """The position that outputs ``[…, output]`` stand for, in metres ``[…, 2]``."""
+        return y if self.spec.code == "position" else _mean_centre(y, _places(self.spec, y))
 
 
 def _walk(

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from zoo.specs.analyses.activity import ActivitySpec, Latent
+from zoo.specs.analyses.base import MeasurementSpec
 from zoo.specs.base import Count, Positive
 
 
@@ -31,3 +32,29 @@ class CKAReliabilitySpec(ActivitySpec):
     """Condition number of the random invertible maps."""
     folds: Annotated[int, Field(ge=2, le=100)] = 5
     """Of the samples, for the probe."""
+
+
+class CKAMapAttackSpec(MeasurementSpec):
+    """Whether the CKA between the layers of a network can be made what one likes, while it does the same
+    (Davari et al. 2023).
+
+    A copy of the network is trained on inputs of its task to answer as before, and for the CKA of each two of
+    its layers (linear, biased) to be near a target: the loss is the divergence from the network's own outputs
+    plus the mean of log cosh(CKA - target), times a weight that falls while the copy answers otherwise, and
+    rises while it does not.
+    """
+
+    kind: Literal["cka-map-attack"] = "cka-map-attack"
+    trials: Count = 512
+    """Samples that the map and the accuracy are measured on, none of which is trained on."""
+    target: Literal["alike", "unlike", "checkerboard"] = "checkerboard"
+    """Of each two layers: CKA ``high``, or ``low``; or one and the other in turn."""
+    high: Annotated[float, Field(ge=0, le=1)] = 0.9
+    low: Annotated[float, Field(ge=0, le=1)] = 0.3
+    steps: Count = 1000
+    batch_size: Annotated[int, Field(ge=8, le=8192)] = 256
+    lr: Positive = 1e-3
+    weight: Positive = 10.0
+    """Of the map, at first."""
+    band: Annotated[float, Field(gt=0, lt=1)] = 0.005
+    """Share of a batch that the copy may answer otherwise before the weight falls."""
