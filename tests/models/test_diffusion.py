@@ -13,6 +13,7 @@ from torch import Tensor
 from zoo.analysis.compare import compare
 from zoo.analysis.measure import analyse
 from zoo.errors import SpecError
+from zoo.learners.rule import Rule
 from zoo.models.diffusion import Diffusion, MLPDiffusion
 from zoo.network import build
 from zoo.specs.experiment import ExperimentSpec
@@ -124,6 +125,12 @@ def test_the_update_is_the_gradient_of_its_loss() -> None:
     assert update.loss == pytest.approx(loss.item())
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(update.weights[name], parameter.grad)
+    learner.draw = lambda batch, generator=None: drawn  # type: ignore[method-assign]
+    assert learner.training_step(batch, 0) == pytest.approx(loss.item())
+    assert isinstance(learner, Rule)
+    assert learner._update is not None
+    for name, value in learner._update.weights.items():
+        torch.testing.assert_close(value, update.weights[name])
 
 
 @torch.no_grad()

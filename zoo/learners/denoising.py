@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -35,22 +36,37 @@ class Denoising(Rule):
         return found
 
     def update(self, weights: Tensors, own: Tensors, batch: Batch, drawn: Tensors) -> Update:
-        model, level = self._model, drawn["level"]
-        condition, noise = batch.x[:, 0].split((model.condition, model.outputs), 1)
-        kept = model.kept(batch.x)[level][:, None]
-        clean = batch.y[:, -1]
-        seen, target = kept.sqrt() * clean + (1 - kept).sqrt() * noise, model.target(clean, noise, kept)
-        learned = {name for name, each in model.named_parameters() if each.requires_grad}
+        learned = self._learned()
         fixed = {name: value for name, value in weights.items() if name not in learned}
-        estimator = _Estimator(model)
+        estimator = _Estimator(self._model)
 
         def loss(given: dict[str, Tensor]) -> Tensor:
             tensors = {f"model.{name}": value for name, value in {**fixed, **given}.items()}
-            found = functional_call(estimator, tensors, (seen, level, condition, drawn.get("known")))
-            return (found - target).square().mean()
+            return self._loss(partial(functional_call, estimator, tensors), batch, drawn)
 
         slope, value = grad_and_value(loss)({name: weights[name] for name in learned})
         return Update(value, slope, {})
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The same update by autograd alone, under which convolutions take two thirds of the time."""
+        learned, predict = self._learned(), self._model.predict
+        with torch.enable_grad():
+            loss = self._loss(lambda seen: predict(*seen), batch, self.draw(batch))
+            slopes = torch.autograd.grad(loss, list(learned.values()))
+        self._update = Update(loss.detach(), dict(zip(learned, slopes, strict=True)), {})
+        return self._update.loss
+
+    def _loss(self, predict: Callable[[Any], Tensor], batch: Batch, drawn: Tensors) -> Tensor:
+        """Of what is predicted of the examples, each at its level, from all that it is seen with."""
+        model, level = self._model, drawn["level"]
+        condition, noise = batch.x[:, 0].split((model.condition, model.outputs), 1)
+        kept, clean = model.kept(batch.x)[level][:, None], batch.y[:, -1]
+        noisy = kept.sqrt() * clean + (1 - kept).sqrt() * noise
+        found = predict((noisy, level, condition, drawn.get("known")))
+        return (found - model.target(clean, noise, kept)).square().mean()
+
+    def _learned(self) -> dict[str, Tensor]:
+        return {name: each for name, each in self._model.named_parameters() if each.requires_grad}
 
     @property
     def _model(self) -> Diffusion:
