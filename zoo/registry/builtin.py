@@ -118,10 +118,6 @@ BUILTIN: dict[str, dict[str, Kind]] = {
             "zoo.specs.tasks.arithmetic:ModularAdditionSpec", "zoo.tasks.arithmetic:ModularAddition"
         ),
         "quadratic": Kind("zoo.specs.tasks.quadratic:QuadraticSpec", "zoo.tasks.quadratic:Quadratic"),
-        "linear-map": Kind("zoo.specs.tasks.regression:LinearMapSpec", "zoo.tasks.regression:LinearMap"),
-        "modular-addition": Kind(
-            "zoo.specs.tasks.arithmetic:ModularAdditionSpec", "zoo.tasks.arithmetic:ModularAddition"
-        ),
         "neurogym": Kind("zoo.specs.tasks.environments:NeuroGymSpec", "zoo.tasks.environments:NeuroGym"),
         "localization": Kind(
             "zoo.specs.tasks.localization:LocalizationSpec", "zoo.tasks.localization:Localization"
