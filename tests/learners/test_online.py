@@ -193,8 +193,8 @@ TAUGHT = (0.9, -0.5)
 
 @pytest.mark.parametrize("rule", ["backprop", "rtrl", "tbptt", "rflo"])
 def test_modes_of_a_linear_network_follow_the_closed_form(rule: str) -> None:
-    """Expected changes of a, b and w in the limit of long sequences, as of *Local approximations to gradient
-    learning in linear RNNs* (2606.00243), whose loss is half a sum of squares: ours, for two outputs."""
+    """Expected changes of a, b and w in the limit of long sequences, as of Williams, Payeur & Lajoie
+    (2026, arXiv 2606.00243), whose loss is half a sum of squares: ours, for two outputs."""
     targets, leak = (0.8, 0.3), 0.4
     a, b, w = (torch.tensor(each, dtype=torch.float64) for each in ([0.7, -0.4], [0.5, 0.8], [0.6, -0.2]))
     r = torch.tensor([0.3, 0.9], dtype=torch.float64)
