@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from examples import experiment
+from pydantic import ValidationError
 
 import zoo
 from zoo.analysis.jacobians import Differentiable
@@ -18,6 +19,7 @@ from zoo.analysis.learning.linear import course, imbalance
 from zoo.analysis.learning.modularity import laplacian_spectrum
 from zoo.errors import AnalysisError
 from zoo.network import Network, build
+from zoo.training.run import Run
 
 
 def network(task: str = "linear-map", **model: Any) -> Network:
@@ -202,3 +204,12 @@ def test_modules_of_a_network_that_is_made_of_them(tmp_path: Path) -> None:
         zoo.analyse([network("digits")], "modularity")
     with pytest.raises(AnalysisError, match="is no chain of layers"):
         zoo.analyse([build(experiment("elman"))], "modularity")
+
+
+def test_a_record_has_the_curves_that_are_asked_for(tmp_path: Path) -> None:
+    spec = experiment("mlp", "modular-addition", record={"curve": ["train"]})
+    curve = Run.of(spec, tmp_path / "run").fit(progress=False)["curve"]
+    assert {"train/accuracy", "validation/accuracy"} <= curve["values"].keys()
+    assert len(curve["values"]["train/loss"]) == len(curve["steps"])
+    with pytest.raises(ValidationError, match=r"record\.curve: the task has no split 'trian'.*'train'"):
+        experiment("mlp", "modular-addition", record={"curve": ["trian"]})
