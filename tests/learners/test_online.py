@@ -198,7 +198,8 @@ def test_modes_of_a_linear_network_follow_the_closed_form(rule: str) -> None:
     targets, leak = (0.8, 0.3), 0.4
     a, b, w = (torch.tensor(each, dtype=torch.float64) for each in ([0.7, -0.4], [0.5, 0.8], [0.6, -0.2]))
     r = torch.tensor([0.3, 0.9], dtype=torch.float64)
-    extra: dict[str, Any] = {"tbptt": {"window": 1}, "rflo": {"leak": leak}}.get(rule, {})
+    fields: dict[str, dict[str, Any]] = {"tbptt": {"window": 1}, "rflo": {"leak": leak}}
+    extra = fields.get(rule, {})
     made, seen = taught({"kind": rule, **extra}, targets)
     zeros = torch.zeros(2).double()
     at = {"weight_in": b.diag(), "weight": w.diag(), "bias": zeros, "output.weight": a.diag()}
