@@ -37,7 +37,7 @@ def make(**fields: Any) -> LTC:
 
 def parts(model: LTC, u: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     """Currents without and with -v, one synapse at a time: Σ w σ E and Σ w σ, from inputs and units."""
-    weight, toward = model.acting
+    weight, toward = model.matrices
     source, entering = model.synapses, F.softplus(model.input.strength)
     if model.constraint is not None:
         entering = model.constraint.entering(entering)
@@ -114,7 +114,7 @@ def test_gates_without_a_slope_have_finite_gradients() -> None:
 
 
 def test_dales_principle_is_about_the_potentials_that_units_pull_to() -> None:
-    weight, toward = make(constraints={"dale": {"excitatory": 0.75}}).acting
+    weight, toward = make(constraints={"dale": {"excitatory": 0.75}}).matrices
     assert (weight > 0).all()
     assert (toward[:, :6] >= 0).all()
     assert (toward[:, 6:] <= 0).all()

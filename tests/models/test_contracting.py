@@ -60,7 +60,7 @@ def test_feedback_is_negative() -> None:
     """What excites a subnetwork is inhibited by it: M L + Lᵀ M = 0 with M = Φ²."""
     model = make(1, 1.0, subnetworks=3)
     metric = (2 * model.metric).exp()
-    between = model.acting[1]
+    between = model.matrices[1]
     assert between.abs().max() > 0
     torch.testing.assert_close(metric[:, None] * between, -(metric[:, None] * between).mT)
     for block in between.unflatten(0, (3, 4)).unflatten(2, (3, 4)).diagonal(dim1=0, dim2=2).unbind(-1):

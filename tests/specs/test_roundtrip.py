@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import annotated_types as at
 import pytest
 import yaml
-from hypothesis import given, reject
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -37,6 +37,8 @@ from zoo.specs.study import PaperSpec, StudySpec
 from zoo.specs.tasks.environments import NeuroGymSpec
 from zoo.specs.writing import to_yaml
 
+FEWER = settings(max_examples=settings().max_examples // 3)
+"""Examples of a kind, of which there are many."""
 TRICKY = [
     *("1e-3", "1.5", "007", "0x1F", "12:30", "2026-01-01", "null", "~", "yes", "true", "<<", "=", "", " "),
     *(
@@ -244,6 +246,7 @@ def roundtrips(spec: base.Spec) -> None:
 
 @pytest.mark.parametrize("kind", registry.kinds("models"))
 @given(st.data())
+@FEWER
 def test_models(kind: str, data: st.DataObject) -> None:
     model = data.draw(of(registry.spec_class("models", kind)))
     task: dict[str, Any] = {"kind": "sine"}
@@ -262,6 +265,7 @@ def test_models(kind: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("kind", registry.kinds("tasks"))
 @given(st.data())
+@FEWER
 def test_tasks(kind: str, data: st.DataObject) -> None:
     task = data.draw(of(registry.spec_class("tasks", kind)))
     roundtrips(ExperimentSpec(name="x", model={"kind": "gru"}, task=task, learner={"kind": "backprop"}))  # type: ignore[arg-type]
@@ -269,6 +273,7 @@ def test_tasks(kind: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("kind", registry.kinds("learners"))
 @given(st.data())
+@FEWER
 def test_learners(kind: str, data: st.DataObject) -> None:
     learner = data.draw(of(registry.spec_class("learners", kind)))
     of_layers = getattr(learner, "needs", "") == "layers"
@@ -362,6 +367,7 @@ def test_studies(spec: StudySpec) -> None:
 
 @pytest.mark.parametrize("kind", registry.kinds("operations"))
 @given(st.data())
+@FEWER
 def test_derivations(kind: str, data: st.DataObject) -> None:
     cls = registry.spec_class("operations", kind)
     operation = data.draw(of(cls))

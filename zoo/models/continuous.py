@@ -83,7 +83,7 @@ class LTC(Readable):
         self.output.bias.uniform_(-bound, bound)
 
     @property
-    def acting(self) -> tuple[Tensor, Tensor]:
+    def matrices(self) -> tuple[Tensor, Tensor]:
         """Conductances w and their pull w E that act among the units, ``[to, from]``."""
         weight: Tensor = F.softplus(self.synapses.strength)
         reversal: Tensor = self.synapses.reversal
@@ -94,7 +94,7 @@ class LTC(Readable):
 
     def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
         pull, total, capacity = self._driven(u)
-        weight, toward = self.acting
+        weight, toward = self.matrices
         slope, middle = self.synapses.slope, self.synapses.middle
         for _ in range(self.spec.unfolds):
             if self.spec.gating == "neuron":
@@ -108,7 +108,7 @@ class LTC(Readable):
 
     def unroll(self, x: Tensor) -> Tensor:
         pull, total, capacity = self._driven(x.transpose(0, 1))
-        weight, toward = self.acting
+        weight, toward = self.matrices
         slope = self.synapses.slope
         states: Tensor = LiquidScan.apply(
             pull, total, capacity, slope, slope * self.synapses.middle, toward, weight, self.spec.unfolds

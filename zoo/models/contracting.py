@@ -51,7 +51,7 @@ class Contracting(Readable):
         self.output.weight.mul_(init.output_scale)
 
     @property
-    def acting(self) -> tuple[Tensor, Tensor]:
+    def matrices(self) -> tuple[Tensor, Tensor]:
         """W and L, ``[to, from]``."""
         spec, each = self.spec, self.within.shape[-1]
         blocks = bounded(self.within, spec.singular)
@@ -67,11 +67,11 @@ class Contracting(Readable):
         return scaled.norm(dim=-1)
 
     def step(self, h: Tensor, u: Tensor, noise: Tensor | None = None) -> Tensor:
-        new = self._next(h, F.linear(u, self.weight_in, self.bias), torch.cat(self.acting, 1))
+        new = self._next(h, F.linear(u, self.weight_in, self.bias), torch.cat(self.matrices, 1))
         return new if noise is None else new + noise
 
     def unroll(self, x: Tensor) -> Tensor:
-        weight, h, found = torch.cat(self.acting, 1), self.initial_state(x.shape[0]), []
+        weight, h, found = torch.cat(self.matrices, 1), self.initial_state(x.shape[0]), []
         for drive in F.linear(x, self.weight_in, self.bias).unbind(1):
             h = self._next(h, drive, weight)
             found.append(h)

@@ -24,7 +24,7 @@ class NTKSpec(MeasurementSpec):
     along: bool = False
     """Whether every snapshot that was published of it is held against that, too."""
     weights: Patterns = "*"
-    """Pattern of the parameters that the kernel is of, such as ``*weight_hh*`` of elman or ``weight`` of rate."""
+    """Pattern of the parameters that the kernel is of: ``*weight_hh*`` of elman, ``weight`` of rate."""
     kernel: bool = True
     """Whether there is a kernel at all; without it, many trials cost little."""
     steps: Literal["all", "last"] = "all"
