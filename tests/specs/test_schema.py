@@ -99,6 +99,7 @@ def test_descriptions_come_from_the_source() -> None:
 
 def test_stale_files_are_named(tmp_path: Path) -> None:
     assert schema.check(tmp_path) == [
+        "derivation.json",
         "experiment.json",
         "mapping.json",
         "paper.json",
