@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from zoo.errors import SpecError
 from zoo.specs.base import Line, Lines, Spec, Text
 
 ROUNDING = 1e-12
@@ -73,10 +74,20 @@ class ClaimSpec(Spec):
         return name if self.over == "every" else f"{self.over} {name}"
 
     def judge(self, metrics: Mapping[str, tuple[float | None, ...]]) -> Verdict:
-        """Whether the claim holds on measured values; a value that is missing or not finite fails it."""
+        """Whether the claim holds on measured values; a value that is missing or not finite fails it.
+
+        Raises :class:`SpecError` for a difference, one by one, of groups that are not equally large.
+        """
         values = metrics.get(self.metric, (None,))
         if self.minus is not None:
             less = metrics.get(self.minus, (None,) * len(values))
+            if len(values) != len(less):
+                if self.over == "every":
+                    raise SpecError(
+                        f"there are {len(values)} values of {self.metric} and {len(less)} of {self.minus}, "
+                        "which have no differences one by one. Claim that of their means, with 'over: mean'."
+                    )
+                values, less = self._reduced(values), self._reduced(less)
             values = tuple(
                 None if a is None or b is None else a - b for a, b in zip(values, less, strict=True)
             )
