@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forked import forked_command
 from hypothesis import HealthCheck, settings
 
 # Before any library reads them; commands that tests start inherit them.
@@ -44,6 +45,13 @@ def zoo_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     if "torch" in sys.modules:  # never imported for a test that does without
         sys.modules["torch"].set_num_threads(1)
     return home
+
+
+@pytest.fixture(scope="session")
+def quick_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for the path, with a ``zoo`` in it that is quick to start."""
+    with forked_command(tmp_path_factory.mktemp("command")) as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 COMMAND = Path(sys.executable).with_name("zoo")
+QUICK = [COMMAND]
+"""What runs the command: itself, or once there is one, what starts quicker."""
 
 SPEC = """\
 spec: experiment/1
@@ -29,10 +31,15 @@ claims:
 """
 
 
+@pytest.fixture(autouse=True)
+def _quick(quick_command: Path) -> None:
+    QUICK[0] = quick_command / "zoo"
+
+
 def zoo(*arguments: str, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command and check its exit code; a traceback is always a failure."""
     done = subprocess.run(
-        [COMMAND, *arguments],
+        [QUICK[0], *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, "COLUMNS": "200"},

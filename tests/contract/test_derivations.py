@@ -80,5 +80,4 @@ def test_every_published_network_has_a_pruned_twin() -> None:
         already = sum(int((value == 0).sum()) for value in matrices.values())
         assert max(total // 2, already) == zeros
         assert found.keys() == matrices.keys() <= learned(network).keys()
-    kept = {zoo.load(name).experiment.learner.learns for name in refused}
-    assert kept <= {False}, refused
+    assert {"dsa-lorenz", "es-quadratic-modes"} <= set(refused)

@@ -33,6 +33,8 @@ from zoo.specs.license import spdx
 from zoo.specs.loading import load
 
 FOLDERS = sorted(path.parent for path in shipped("registry").glob("*/record.json"))
+LONG = ("ddpm-bump2d-tiny", "expander-acam-n1000", "multitask-rnn")
+"""Those that take longest to measure, which they are where slow tests run."""
 
 
 @pytest.fixture(params=FOLDERS, ids=lambda path: path.name)
@@ -46,6 +48,14 @@ def test_it_verifies(folder: CheckpointFolder) -> None:
     assert len(result.replays) == (folder.record.members or 1)
 
 
+@pytest.mark.parametrize(
+    "folder",
+    [
+        pytest.param(each, marks=pytest.mark.slow if each.name in LONG else (), id=each.name)
+        for each in FOLDERS
+    ],
+    indirect=True,
+)
 def test_its_metrics_and_verdicts_are_facts(folder: CheckpointFolder) -> None:
     record = folder.record
     measured = measure_members(folder)

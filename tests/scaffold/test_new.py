@@ -33,7 +33,7 @@ FILLED = {
 
 def run(folder: Path, *command: str, path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "error", *command],
+        [sys.executable, *(() if "pip" in command else ("-W", "error")), *command],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -29,7 +29,7 @@ LEARNERS = [
     name for name, spec in examples.LEARNERS.items() if implementation("learners", spec["kind"]).vectorises
 ]
 LONG = ("elman", "gru", "rate-leaky", "mlp")
-"""Models that every run of the tests trains for 200 steps; the others for 60, and 200 if slow tests run."""
+"""Models that every run of the tests trains for 200 steps; the others for 40, and 200 if slow tests run."""
 GRIDS: dict[str, Any] = {
     "seeds": {},
     "rates": {"learner.optimizer.lr": [1e-3, 1e-2]},
@@ -123,7 +123,7 @@ def assert_same(one: Run, other: Run, within: float = 1e-8) -> None:
 
 @pytest.mark.parametrize(("model", "learner", "grid"), CASES)
 def test_the_same_in_double_precision(model: str, learner: str, grid: str, tmp_path: Path) -> None:
-    steps = 200 if model in LONG and (learner, grid) == ("backprop", "seeds") else 60
+    steps = 200 if model in LONG and (learner, grid) == ("backprop", "seeds") else 40
     members = population("64-true", steps, GRIDS[grid], model=model, learner=learner)
     for one, other in zip(*both(members, tmp_path), strict=True):
         assert_same(one, other)

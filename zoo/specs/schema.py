@@ -15,6 +15,7 @@ import inspect
 import json
 import sys
 import textwrap
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,26 @@ def descriptions(cls: type[Spec]) -> dict[str, str]:
     for base in reversed(cls.__mro__):
         if not issubclass(base, Spec):
             continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
-        assert isinstance(body, ast.ClassDef)
+        body = _classes(base.__module__).get(base.__qualname__) or _class(inspect.getsource(base))
         for field, after in zip(body.body, body.body[1:], strict=False):
             match field, after:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                     found[name] = inspect.cleandoc(text)
     return {name: text for name, text in found.items() if name in cls.model_fields}
+
+
+@cache
+def _classes(module: str) -> dict[str, ast.ClassDef]:
+    """The classes at the top of a module by name, as they stand in its source, which is parsed once."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def _class(source: str) -> ast.ClassDef:
+    """One that stands elsewhere, such as in a function."""
+    found = ast.parse(textwrap.dedent(source)).body[0]
+    assert isinstance(found, ast.ClassDef)
+    return found
 
 
 def _text(schema: dict[str, Any]) -> str:

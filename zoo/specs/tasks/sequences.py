@@ -94,6 +94,15 @@ class WordProblemSpec(TaskSpec):
     @property
     def generating(self) -> tuple[tuple[int, ...], ...]:
         """The generators."""
+        if self.group == "other" and not self.generators:
+            raise located("says which group it is, where that is 'other'", "generators")
+        for number, each in enumerate(self.generators):
+            if sorted(each) != list(range(len(self.generators[0]))):
+                raise located(
+                    f"{list(each)} is no permutation of 0 … {len(self.generators[0]) - 1}",
+                    "generators",
+                    number,
+                )
         return self.generators or GENERATORS[self.group]
 
     @property
@@ -106,15 +115,6 @@ class WordProblemSpec(TaskSpec):
 
     @model_validator(mode="after")
     def _is_a_group(self) -> Self:
-        if self.group == "other" and not self.generators:
-            raise located("says which group it is, where that is 'other'", "generators")
-        for number, each in enumerate(self.generators):
-            if sorted(each) != list(range(len(self.generators[0]))):
-                raise located(
-                    f"{list(each)} is no permutation of 0 … {len(self.generators[0]) - 1}",
-                    "generators",
-                    number,
-                )
         order = len(elements(self.generating))
         if order > LARGEST:
             raise located(f"generate a group of more than {LARGEST:,} elements", "generators")
