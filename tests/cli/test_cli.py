@@ -106,6 +106,7 @@ def test_training_again_is_instant_and_equal(spec: Path, trained: Path) -> None:
     assert time.monotonic() - start < 60
 
 
+@pytest.mark.slow
 def test_training_on_two_processes(spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = answer("train", str(spec), "train.precision=64-true")
     shared = ["train.devices=2", "train.strategy=ddp", "train.accelerator=cpu", "train.precision=64-true"]

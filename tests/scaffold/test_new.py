@@ -53,7 +53,7 @@ def tree(tmp_path: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", "_data")
     for folder in ("zoo", "tests/contract", "specs/examples"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
-    for file in ("pyproject.toml", "tests/conftest.py", "tests/examples.py"):
+    for file in ("pyproject.toml", "tests/conftest.py", "tests/examples.py", "tests/forked.py"):
         shutil.copy(ROOT / file, tmp_path / file)
     (tmp_path / "registry").symlink_to(ROOT / "registry")
     return tmp_path
