@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.specs.experiment import ExperimentSpec
+
+if TYPE_CHECKING:
+    from zoo.network import Network
 
 MODELS: dict[str, dict[str, Any]] = {
     "elman": {"kind": "elman", "hidden": 7},
@@ -439,6 +442,15 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     "reset": {"kind": "reset", "layers": ["output"], "seed": 3},
     "merge": {"kind": "merge"},
 }
+
+
+def system(model: dict[str, Any], task: dict[str, Any]) -> Network:
+    """A system that nothing is learned in, in double precision."""
+    from zoo.network import build
+
+    document = {"name": "system", "model": model, "task": task, "learner": {"kind": "none"}}
+    train = {"steps": 0, "precision": "64-true"}
+    return build(ExperimentSpec.model_validate({**document, "train": train})).eval()
 
 
 def experiment(

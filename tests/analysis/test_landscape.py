@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from examples import system
 
 import zoo
 from zoo.analysis.homology import landmarks, loops
 from zoo.errors import AnalysisError, SpecError
 from zoo.models.systems import Planar
-from zoo.network import Network, build
-from zoo.specs.experiment import ExperimentSpec
-
-
-def make(model: dict[str, Any], task: dict[str, Any]) -> Network:
-    document = {
-        "name": "system",
-        "model": model,
-        "task": task,
-        "learner": {"kind": "none"},
-        "train": {"steps": 0, "precision": "64-true"},
-    }
-    return build(ExperimentSpec.model_validate(document)).eval()
-
 
 BISTABLE = {"kind": "drive", "levels": [-0.1, 0.1], "disturbances": 2, "width": 2, "steps": 60}
 
@@ -71,7 +57,7 @@ def test_landmarks_cover() -> None:
 
 
 def test_basins_of_the_bistable_system_are_half_planes(tmp_path: Path) -> None:
-    network = make({"kind": "planar"}, BISTABLE)
+    network = system({"kind": "planar"}, BISTABLE)
     found = zoo.analyse([network], "basins", side=24, trials=16).only
     assert found.numbers["attractors"] == 2
     assert found.numbers["settled"] == 1
@@ -88,7 +74,7 @@ def test_basins_of_the_bistable_system_are_half_planes(tmp_path: Path) -> None:
 
 
 def test_states_that_go_on_moving_belong_to_no_basin() -> None:
-    network = make({"kind": "lorenz"}, {"kind": "drive", "channels": 3, "width": 3, "steps": 60})
+    network = system({"kind": "lorenz"}, {"kind": "drive", "channels": 3, "width": 3, "steps": 60})
     found = zoo.analyse([network], "basins", side=5, trials=2, steps=40).only
     assert found.numbers["attractors"] == found.numbers["settled"] == found.numbers["effective"] == 0
     assert (found["basins"] == -1).all()
@@ -96,7 +82,7 @@ def test_states_that_go_on_moving_belong_to_no_basin() -> None:
 
 
 def test_bad_input_of_basins() -> None:
-    network = make({"kind": "planar"}, BISTABLE)
+    network = system({"kind": "planar"}, BISTABLE)
     with pytest.raises(AnalysisError, match="has 2 principal components"):
         zoo.analyse([network], "basins", components=[0, 2])
     with pytest.raises(AnalysisError, match="2 inputs are given"):

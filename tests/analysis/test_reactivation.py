@@ -8,28 +8,16 @@ from typing import Any
 
 import pytest
 import torch
-from examples import experiment
+from examples import experiment, system
 from scipy.linalg import solve_discrete_lyapunov
 
 import zoo
 from zoo.analysis.dynamics.reactivation import noisy_states
 from zoo.errors import AnalysisError
 from zoo.models.dynamics import Dynamics
-from zoo.network import Network, build
-from zoo.specs.experiment import ExperimentSpec
+from zoo.network import build
 
 RING: dict[str, Any] = {"kind": "head-direction-attractor", "neurons": 30}
-
-
-def make(model: dict[str, Any], task: dict[str, Any]) -> Network:
-    document = {
-        "name": "attractor",
-        "model": model,
-        "task": task,
-        "learner": {"kind": "none"},
-        "train": {"steps": 0, "precision": "64-true"},
-    }
-    return build(ExperimentSpec.model_validate(document)).eval()
 
 
 def test_a_linear_network_has_the_covariance_of_its_lyapunov_equation() -> None:
@@ -51,7 +39,7 @@ def test_a_linear_network_has_the_covariance_of_its_lyapunov_equation() -> None:
 
 
 def test_a_ring_attractor_wanders_evenly_as_it_diffuses(tmp_path: Path) -> None:
-    network = make(RING, {"kind": "head-direction", "steps": 60})
+    network = system(RING, {"kind": "head-direction", "steps": 60})
     found = zoo.analyse([network], "reactivation", trials=150, steps=100, noise=0.2, bins=12).only
     numbers = found.numbers
     assert numbers["kl"] < 0.02
@@ -67,7 +55,7 @@ def test_a_ring_attractor_wanders_evenly_as_it_diffuses(tmp_path: Path) -> None:
 
 def test_positions_are_counted_in_the_box() -> None:
     walk = {"kind": "path-integration", "start": "centre", "steps": 30}
-    network = make({"kind": "grid-attractor", "side": 6}, walk)
+    network = system({"kind": "grid-attractor", "side": 6}, walk)
     found = zoo.analyse([network], "reactivation", trials=20, steps=20, noise=0.05, bins=4).only
     assert found["awake"].shape == (4, 4)
     assert found["paths"].shape == (12, 20, 2)
@@ -77,4 +65,4 @@ def test_what_cannot_be_served_is_refused() -> None:
     with pytest.raises(AnalysisError, match="needs a network of head-direction or path-integration"):
         zoo.analyse([build(experiment()).eval()], "reactivation")
     with pytest.raises(AnalysisError, match="has no noise of its own"):
-        zoo.analyse([make(RING, {"kind": "head-direction", "steps": 9})], "reactivation", trials=4)
+        zoo.analyse([system(RING, {"kind": "head-direction", "steps": 9})], "reactivation", trials=4)

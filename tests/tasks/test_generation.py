@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from scipy import ndimage
 
 from zoo.specs.tasks.generation import BumpsSpec, MixtureSpec
 from zoo.tasks.base import Batch
@@ -16,7 +17,6 @@ from zoo.tasks.generation import Bumps, Mixture, bumps, modes, parts, region
 
 @pytest.mark.parametrize("density", [0.2, 0.45, 0.6])
 def test_connected_parts_are_those_of_scipy(density: float) -> None:
-    ndimage = pytest.importorskip("scipy.ndimage")
     masks = torch.rand(40, 9, 9, generator=torch.Generator().manual_seed(3)) < density
     bright, label = parts(masks)
     for mask, found in zip(bright.numpy(), label.numpy(), strict=True):
