@@ -13,7 +13,7 @@ from scipy.linalg import solve_discrete_lyapunov
 
 import zoo
 from zoo.analysis.dynamics.reactivation import noisy_states
-from zoo.errors import AnalysisError
+from zoo.errors import AnalysisError, ZooError
 from zoo.models.dynamics import Dynamics
 from zoo.network import build
 
@@ -51,6 +51,21 @@ def test_a_ring_attractor_wanders_evenly_as_it_diffuses(tmp_path: Path) -> None:
     assert numbers["step"] > 0.2 * math.sqrt(2) * math.sqrt(2 / 30) / 7.389 * math.sqrt(2 / math.pi)
     assert found["quiescent"].sum() == pytest.approx(1)
     assert found.plot(tmp_path / "reactivation.png").stat().st_size > 5_000
+
+
+def test_quiescence_is_compared_with_where_trials_of_a_split_are() -> None:
+    splits = {"even": {}, "ahead": {"turning": 0.2}}
+    network = system(RING, {"kind": "head-direction", "steps": 60, "start": "zero", "splits": splits})
+    own, even, ahead = (
+        zoo.analyse([network], "reactivation", trials=150, steps=100, noise=0.2, bins=12, against=split).only
+        for split in (None, "even", "ahead")
+    )
+    assert even.numbers["kl"] == pytest.approx(own.numbers["kl"], abs=0.05)  # it holds where it is
+    assert ahead.numbers["kl"] > 1
+    assert ahead["awake"][5:7].sum() > 0.99
+    assert torch.equal(ahead["quiescent"], own["quiescent"])
+    with pytest.raises(ZooError, match=r"'behind'.*ahead"):
+        zoo.analyse([network], "reactivation", trials=4, noise=0.2, against="behind")
 
 
 def test_positions_are_counted_in_the_box() -> None:

@@ -64,7 +64,7 @@ class HeadDirection(Task):
         """``angle_error``: mean distance from the true direction in radians, where cells are read by the
         mean direction of the three most active ones; ``r2``: share of the variance of the target that is
         explained."""
-        error = difference(self.held(y)[..., 0], batch.latents["direction"]).abs()
+        error = difference(self.held(y), self.true(batch))[..., 0].abs()
         return {"angle_error": mean_over_time(error, batch), "r2": r2(y, batch)}
 
     def held(self, y: Tensor) -> Tensor:
@@ -72,6 +72,10 @@ class HeadDirection(Task):
         if self.spec.code == "cells":
             y = _mean_centre(y, _headings(self.spec, y))
         return torch.atan2(y[..., 1:2], y[..., :1])
+
+    def true(self, batch: Batch) -> Tensor:
+        """The direction after each step in radians ``[example, time, 1]``."""
+        return batch.latents["direction"][..., None]
 
 
 class PathIntegration(Task):
@@ -126,12 +130,16 @@ class PathIntegration(Task):
         """``position_error``: mean distance from the true position in metres, where cells are read by the
         mean centre of the three most active ones; ``r2``: share of the variance of the target that is
         explained."""
-        error = (self.held(y) - batch.latents["position"]).norm(dim=-1)
+        error = (self.held(y) - self.true(batch)).norm(dim=-1)
         return {"position_error": mean_over_time(error, batch), "r2": r2(y, batch)}
 
     def held(self, y: Tensor) -> Tensor:
         """The position that outputs ``[…, output]`` stand for, in metres ``[…, 2]``."""
         return y if self.spec.code == "position" else _mean_centre(y, _places(self.spec, y))
+
+    def true(self, batch: Batch) -> Tensor:
+        """The position after each step in metres ``[example, time, 2]``."""
+        return batch.latents["position"]
 
 
 def _walk(

@@ -31,15 +31,17 @@ PATHS, HALF = 12, 0.5
 
 class Reactivation(Measurement[ReactivationSpec]):
     """Numbers: ``kl``, the Kullback–Leibler divergence in nats of what is held in quiescence from what is
-    held awake, over bins, and ``kl-uniform``, that of an even spread from the latter; ``spread``, the
+    held awake (or from where trials ``against`` which it is measured are), over bins, and ``kl-uniform``,
+    that of an even spread from the latter; ``spread``, the
     variance over time of what is held in quiescence (of cosine and sine of directions, or of positions in
     m²), the mean over trials; ``step``, how far it moves at a step, in radians or metres, and
     ``step-awake``; and ``overlap``, the share of the variance of states in quiescence that lies in the
     components that hold most of it awake.
 
-    Arrays: ``awake`` and ``quiescent`` ``[bin]`` or ``[bin, bin]``, shares of samples; ``paths`` ``[trial,
-    time, dimension]``, what is held in quiescence; and ``components`` ``[component, 2]``, the cumulative
-    share of the variance awake and in quiescence in the principal components of either.
+    Arrays: ``awake`` (or of the trials ``against`` which it is measured) and ``quiescent``, shares of
+    samples ``[bin]`` or ``[bin, bin]``; ``paths`` ``[trial, time, dimension]``, what is held in quiescence;
+    and ``components`` ``[component, 2]``, the cumulative share of the variance awake and in quiescence in
+    the principal components of either.
     """
 
     requires = frozenset({"network", "step"})
@@ -66,7 +68,10 @@ class Reactivation(Measurement[ReactivationSpec]):
         asleep = noisy_states(model, awake[:, -1], still, noise * math.sqrt(spec.factor), generator)
         held, dreamt = (task.held(model.readout(states)) for states in (awake, asleep))
         box = None if isinstance(task, HeadDirection) else task.spec.box
-        before, after = (_histogram(values, spec.bins, box) for values in (held, dreamt))
+        known = held
+        if spec.against is not None:
+            known = task.true(network.batch(spec.against, spec.seed, 0, spec.trials)).double()
+        before, after = (_histogram(values, spec.bins, box) for values in (known, dreamt))
         numbers = {
             "kl": _divergence(after, before),
             "kl-uniform": _divergence(torch.ones_like(before), before),
@@ -109,7 +114,8 @@ class Reactivation(Measurement[ReactivationSpec]):
             for path in paths:
                 panels[2].plot(path[:, 0], path[:, 1], linewidth=0.6)
             panels[2].set(xlabel="x (m)", ylabel="y (m)", aspect="equal")
-        for axes, title in zip(panels, ("awake", "quiescent", "paths in quiescence"), strict=True):
+        known = "awake" if self.spec.against is None else f"trials: {self.spec.against}"
+        for axes, title in zip(panels, (known, "quiescent", "paths in quiescence"), strict=True):
             axes.set_title(title, color=INK, fontsize=10)
         figure.suptitle(f"{finding.name}: {finding.numbers['kl']:.3f} nats apart", color=INK, fontsize=10)
         return figure

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from zoo.specs.analyses.base import MeasurementSpec
-from zoo.specs.base import Count, Positive
+from zoo.specs.base import Count, Name, Positive
 
 
 class ReactivationSpec(MeasurementSpec):
@@ -22,6 +22,9 @@ class ReactivationSpec(MeasurementSpec):
     trials: Count = 200
     steps: Count = 1000
     """Of quiescence."""
+    against: Name | None = None
+    """A split of the task: what is held in quiescence is compared with where its trials truly are, and not
+    with what the network holds awake. So networks that learned nothing, or other walks, can be compared."""
     noise: Positive | None = None
     """Deviation of the noise while awake; without it, the model's own. Networks that learned without noise
     need one."""
