@@ -208,6 +208,18 @@ def test_the_radius_is_that_of_the_weights_that_act() -> None:
         cell(constraints=one, init={"spectral_radius": 1.3})
 
 
+def test_a_radius_of_connections_that_form_no_loop_is_refused_before_anything_is_built() -> None:
+    one, there = {"a": {"size": 1}, "b": {"size": 1}}, {"source": "a", "target": "b"}
+    model: dict[str, Any] = {"kind": "rate", "hidden": 2, "init": {"spectral_radius": 1.0}}
+    model["constraints"] = {"areas": one, "self_connections": False, "projections": [there]}
+    with pytest.raises(ValidationError, match=r"init\.spectral_radius: the connections .* form no loop"):
+        experiment().updated(model=model)
+    back = {"source": "b", "target": "a"}
+    experiment().updated(model=model | {"constraints": model["constraints"] | {"projections": [there, back]}})
+    experiment().updated(model=model | {"constraints": model["constraints"] | {"self_connections": True}})
+    experiment().updated(model=model | {"init": {}})
+
+
 def test_unconstrained_specs_are_what_they_were() -> None:
     for kind in ("rate", "elman", "gru", "lstm"):
         assert experiment().updated(model={"kind": kind}).model.canonical() == {"kind": kind}

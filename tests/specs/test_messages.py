@@ -132,6 +132,24 @@ def test_the_good_ones_are_good() -> None:
             "metric of validation, or name its split in record.curve",
         ),
         ("    at_most: 0.1\n", "", "13:5: claims.0: a claim needs 'at_least' or 'at_most'"),
+        (
+            "metric: test/loss",
+            "metric: longer/loss",
+            "13:5: claims.0.metric: 'longer/loss' would fail: 'longer' is not measured: name it in "
+            "record.evaluation.splits",
+        ),
+        (
+            "metric: test/loss",
+            "metric: tset/loss",
+            "13:5: claims.0.metric: 'tset/loss' would fail: begin with what is measured: test. "
+            "Did you mean 'test'?",
+        ),
+        (
+            "metric: test/loss",
+            "metric: update/angle",
+            "13:5: claims.0.metric: 'update/angle' would fail: say with record.updates that updates are "
+            "compared with the gradient",
+        ),
         ("    source: {kind: design, where: a test}\n", "", "13:5: claims.0.source: is required"),
         (
             "kind: design",

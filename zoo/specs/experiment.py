@@ -182,6 +182,7 @@ class ExperimentSpec(Spec):
             raise located(message, "learner", "kind")
         self.model.check(self)
         self.learner.check(self)
+        self._claims_are_measured()
         if self.population is not None and self.train.seed + self.population.members > 2**63:
             raise located("leaves no room for the seeds of all members below 2**63", "train", "seed")
         if self.population is not None and self.population.paths:
@@ -194,6 +195,26 @@ class ExperimentSpec(Spec):
                 message = f"should be of {' or '.join(measured)}, for example validation/loss"
                 raise located(message, "population", "search", "metric")
         return self
+
+    def _claims_are_measured(self) -> None:
+        record, known = self.record, self.task.split_names()
+        measured = (*record.evaluation.splits, *(("update",) if record.updates else ()))
+        for number, claim in enumerate(self.claims):
+            for field in ("metric", "minus", "per"):
+                given = getattr(claim, field)
+                for metric in given if field == "per" else (given,):
+                    split, _, name = (metric or "train/steps").partition("/")
+                    if (name and split in measured) or f"{split}/{name}" == "train/steps":
+                        continue
+                    if name and split in known:
+                        mend = f"{split!r} is not measured: name it in record.evaluation.splits"
+                    elif name and split == "update":
+                        mend = "say with record.updates that updates are compared with the gradient"
+                    else:
+                        mend = (
+                            f"begin with what is measured: {', '.join(measured)}.{suggest(split, measured)}"
+                        )
+                    raise located(f"{metric!r} would fail: {mend}", "claims", number, field)
 
     def members(self) -> list[ExperimentSpec]:
         """One experiment for each member; just this one where there is no population.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
@@ -155,6 +156,13 @@ class ConstraintsSpec(Spec):
                 raise located("there is no excitatory unit to read out", *_here("dale", "readout"))
         if self.learned_inputs is not None and "input" in self.fixed:
             raise located("are inputs of which 'fixed' says that none is trained", *_here("learned_inputs"))
+        if init.spectral_radius is not None and not _loops({pair for pair, (_, n) in blocks.items() if n}):
+            raise located(
+                "the connections that the constraints leave form no loop, so that no scale has a spectral "
+                "radius: leave it out, or let units connect to themselves",
+                "init",
+                "spectral_radius",
+            )
         self._check_init(init)
 
     def _check_areas(self, hidden: int, parts: tuple[str, ...]) -> None:
@@ -227,6 +235,17 @@ class ConstraintsSpec(Spec):
                 "init",
                 "rank",
             )
+
+
+def _loops(pairs: Iterable[tuple[Any, Any]]) -> bool:
+    """Whether some of these arrows can be followed for ever."""
+    pairs = set(pairs)
+    while pairs:
+        ends = {source for _, source in pairs}
+        if (left := {pair for pair in pairs if pair[0] in ends}) == pairs:
+            return True
+        pairs = left
+    return False
 
 
 def _here(*path: Any) -> tuple[Any, ...]:
