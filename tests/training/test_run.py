@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from zoo.errors import DivergedError, RunLockedError, SpecChangedError, TrainingError
 from zoo.network import build
 from zoo.specs.experiment import ExperimentSpec, SnapshotSpec
+from zoo.training.publishable import write_checkpoint
 from zoo.training.run import Run
 
 TRAINS = """
@@ -110,6 +111,19 @@ def test_divergence_names_step_and_causes(tmp_path: Path) -> None:
     assert "ReLU" in str(caught.value)
     assert Run.of(spec, tmp_path / "run").snapshot(0).exists()
     assert not Run.of(spec, tmp_path / "run").finished
+
+
+def test_a_metric_that_is_no_number_ends_no_run(tmp_path: Path) -> None:
+    """Nobody turns, so that there is no variance of the direction to explain."""
+    still = {"kind": "head-direction", "steps": 4, "start": "zero", "turning": 1e-30}
+    train = {"steps": 2, "batch_size": 4, "loggers": ["csv"], "log_every": 1, "validate_every": 1}
+    spec = experiment(train=train).updated(task=still)
+    run = Run.of(spec, tmp_path / "run")
+    run.fit(progress=False)
+    record = write_checkpoint(spec, [run], tmp_path / "folder").record
+    assert record.curve[0].values["validation/r2"] == (None, None, None)
+    assert record.metrics["test/r2"] == (None,)
+    assert None not in record.curve[0].values["validation/angle_error"]
 
 
 def test_two_processes_in_one_run(tmp_path: Path) -> None:

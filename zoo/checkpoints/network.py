@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from zoo.checkpoints.folder import AGAIN, RECORD, SPEC, CheckpointFolder
 from zoo.errors import CheckpointError, SpecError, UnknownNameError, brief, cut
 from zoo.network import Network, assemble
+from zoo.specs.claim import finite
 from zoo.specs.experiment import ExperimentSpec
 from zoo.specs.record import Tolerance
 
@@ -163,8 +163,7 @@ def evaluated(
         for split in evaluation.splits
         for name, values in measure(split, evaluation.trials).items()
     }
-    found = {name: value if math.isfinite(value) else None for name, value in means.items()}
-    return {**found, **updates()}
+    return {**{name: finite(value) for name, value in means.items()}, **updates()}
 
 
 def _probe(folder: CheckpointFolder) -> tuple[Tensor, Tensor]:

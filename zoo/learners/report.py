@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -11,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.errors import SpecError
 from zoo.learners.base import Learner
+from zoo.specs.claim import finite
 from zoo.specs.learners.rule import GradientRuleSpec, RuleSpec
 from zoo.specs.stream import NOW
 from zoo.tasks.base import derive_seed
@@ -63,7 +63,7 @@ def report(
     for layer, members in layers.items():
         ours, theirs = (_flat(members, given, network.model.state_dict()) for given in (update, gradient))
         found[f"update/angle{layer}"] = _angle(ours, theirs)
-        found[f"update/norm{layer}"] = _finite(ours.norm())
+        found[f"update/norm{layer}"] = finite(ours.norm().item())
     flops = needed.get_total_flops()
     found["update/cost"] = spent.get_total_flops() / flops if flops else None
     return found
@@ -99,9 +99,4 @@ def _angle(one: Tensor, other: Tensor) -> float | None:
         return None
     one, other = one / one.norm(), other / other.norm()
     half = torch.atan2((one - other).norm(), (one + other).norm())
-    return _finite(torch.rad2deg(2 * half))
-
-
-def _finite(value: Tensor) -> float | None:
-    number = value.item()
-    return number if math.isfinite(number) else None
+    return finite(torch.rad2deg(2 * half).item())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from statistics import fmean, median, stdev
 from typing import Annotated, Literal, Self
@@ -26,6 +27,11 @@ class ClaimSource(Spec):
 
 Measured = Annotated[tuple[float | None, ...], Field(strict=False)]
 """One value a member; ``None`` where it is no finite number."""
+
+
+def finite(value: float) -> float | None:
+    """A value as a record has it."""
+    return value if math.isfinite(value) else None
 
 
 class ClaimSpec(Spec):

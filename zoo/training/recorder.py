@@ -22,6 +22,7 @@ from zoo.errors import DivergedError
 from zoo.learners.base import Learner
 from zoo.learners.report import report
 from zoo.placing import UNFINISHED, many_files, write_whole
+from zoo.specs.claim import finite
 from zoo.specs.experiment import ExperimentSpec
 from zoo.training.run import SNAPSHOTS, STATE
 from zoo.training.strategies import Sharded
@@ -155,7 +156,8 @@ class Log:
         if not math.isfinite(values["validation/loss"]):
             raise DivergedError(step, self.causes())
         self.curve["steps"].append(step)
-        for name, value in {**values, **(self.subject.updates() if write else {})}.items():
+        found = {name: finite(value) for name, value in values.items()}
+        for name, value in {**found, **(self.subject.updates() if write else {})}.items():
             self.curve["values"].setdefault(name, []).append(value)
         return values
 
@@ -295,7 +297,7 @@ class Recorder(L.Callback):
         """Means over the networks that train, to the loggers."""
         if not seen or (step % self.train.log_every and len(seen[0]) == 1):
             return
-        means = {name: math.fsum(each[name] for each in seen) / len(seen) for name in seen[0]}
+        means = {name: sum(each[name] for each in seen) / len(seen) for name in seen[0]}
         for logger in trainer.loggers:
             logger.log_metrics(means, step)
 
