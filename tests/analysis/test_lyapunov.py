@@ -34,12 +34,18 @@ def test_of_lorenz() -> None:
     assert found.numbers["dimension"] == pytest.approx(2.062, abs=0.01)
 
 
-def test_leading_ones_are_those_of_all(tmp_path) -> None:
-    made = build(experiment("gru", train={"precision": "64-true"}))
+@pytest.mark.parametrize("model", ["gru", "lru", "s4d"])
+def test_leading_ones_are_those_of_all(model: str, tmp_path) -> None:
+    """Also where the first units, which are read out, forget within a step."""
+    made = build(experiment(model, train={"precision": "64-true"}))
     every = zoo.analyse([made], "lyapunov", trials=3, steps=200, transient=50).only
     some = zoo.analyse([made], "lyapunov", trials=3, steps=200, transient=50, exponents=2, every=4).only
     np.testing.assert_allclose(some["exponents"], every["exponents"][:2], atol=1e-3)
     assert "dimension" not in some.numbers
+    assert every["exponents"][0] > -5
+    for found in (every, some):
+        assert (np.diff(found["course"][-1]) <= 0).all(), "the order of the legend"
+        np.testing.assert_allclose(found["course"][-1], found["exponents"], atol=1e-3, rtol=0.01)
     assert every.plot(tmp_path / "spectrum.png").stat().st_size > 5_000
 
 

@@ -27,9 +27,11 @@ class Lyapunov(Measurement[LyapunovSpec]):
     Numbers: ``largest``, ``sum``, ``positive`` (exponents), ``dimension`` (Kaplan & Yorke 1979; where all
     exponents are asked for) and ``entropy``, the sum of the positive ones (Pesin 1977); means over trials,
     with ``deviation`` of the largest between them. Arrays: ``exponents`` ``[exponent]``, ``trials``
-    ``[trial, exponent]``, and ``course`` ``[time, exponent]``, the mean up to each time.
+    ``[trial, exponent]``, and ``course`` ``[time, exponent]``, the mean up to each time, the largest
+    at its end first. Along what is forgotten within a step nothing is left but rounding: -36 or so a step.
     """
 
+    version = 2
     requires = frozenset({"step"})
 
     @torch.no_grad()
@@ -43,7 +45,7 @@ class Lyapunov(Measurement[LyapunovSpec]):
         inputs = inputs.double()
         h = model.initial_state(len(inputs)) if run.initial is None else run.initial.double()
         total, course = h.new_zeros(len(h), count), []
-        frame = torch.eye(model.units, count, dtype=h.dtype, device=h.device).expand(len(h), -1, -1)
+        frame = _frame(model.units, count).to(h).expand(len(h), -1, -1)
         for t in range(spec.transient + spec.steps):
             u = inputs[:, t % inputs.shape[1]]
             h, frame = model.step(h, u), step_jacobians(model, h, u) @ frame
@@ -60,7 +62,8 @@ class Lyapunov(Measurement[LyapunovSpec]):
                 "there are no exponents. Give it the inputs that it was trained on, or fewer steps."
             )
         each = (total / (spec.steps * spec.dt)).sort(dim=1, descending=True).values
-        mean = each.mean(0)
+        mean, settled = each.mean(0), torch.stack(course)
+        settled = settled[:, settled[-1].argsort(descending=True)]
         numbers = {
             "largest": mean[0],
             "deviation": each[:, 0].std(unbiased=False),
@@ -70,13 +73,20 @@ class Lyapunov(Measurement[LyapunovSpec]):
         }
         if count == model.units:
             numbers["dimension"] = kaplan_yorke(mean)
-        return Found(numbers, {"exponents": mean, "trials": each, "course": torch.stack(course)})
+        return Found(numbers, {"exponents": mean, "trials": each, "course": settled})
 
     def figure(self, finding: Finding) -> Figure:
         """The exponents in their order, and how the leading ones settle with time."""
         from zoo.analysis.dynamics.lyapunov_figure import lyapunov_figure
 
         return lyapunov_figure(finding, self.spec)
+
+
+def _frame(units: int, count: int) -> Tensor:
+    """Orthonormal directions ``[unit, direction]``: the first of a basis that is always the same. It is
+    drawn, as nothing grows along the axes of units that forget within a step."""
+    drawn = torch.randn(units, units, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return torch.linalg.qr(drawn).Q[:, :count]
 
 
 def kaplan_yorke(exponents: Tensor) -> Tensor:
