@@ -277,6 +277,10 @@ def test_impossible_constraints_are_refused_with_their_path(
     [
         ("{kind: gru, constraints: {dale: {}}}", "model.constraints.dale: the units of a 'gru' network"),
         (
+            "{kind: lstm, constraints: {dale: {}}}",
+            "choose one of echo-state, elman, lif, lowrank, ltc, rate",
+        ),
+        (
             "{kind: rate, init: {distribution: identity}, constraints: {dale: {}}}",
             "model.init.distribution: the signs of constraints.dale would undo it",
         ),

@@ -172,6 +172,14 @@ def test_a_trajectory_that_leaves_every_bound() -> None:
             {"system": "mackey-glass", "substeps": 3, "parameters": {"tau": 17.1}},
             "substeps: tau is 51.3 steps",
         ),
+        (
+            {"system": "mackey-glass", "parameters": {"tau": 0}},
+            r"parameters\.tau: a delay of 0 is less than one step of the integration, 0\.25",
+        ),
+        (
+            {"system": "mackey-glass", "parameters": {"tau": 701.25}},
+            r"parameters\.tau: nothing comes back after a delay of 701\.25: a trajectory ends at 701",
+        ),
         ({"trajectories": 10**6}, "trajectories: so many"),
         ({"splits": {"all": {"observed": None}}}, "may not change the width"),
         ({"system": "henon"}, "system"),
@@ -180,6 +188,12 @@ def test_a_trajectory_that_leaves_every_bound() -> None:
 def test_impossible_systems_are_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         ChaosSpec.model_validate(fields)
+
+
+@pytest.mark.parametrize("tau", [0.25, 701])
+def test_delays_from_one_step_to_the_whole_trajectory(tau: float) -> None:
+    spec = ChaosSpec(system="mackey-glass", parameters={"tau": tau}, trajectories=1)
+    assert Chaos(spec).batch("train", 0, 0, 1).y.isfinite().all()
 
 
 FLOWS_PY = """

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from zoo.registry import spec_class
 from zoo.specs.tasks.dynamics import SineSpec
 from zoo.specs.tasks.memory import FlipFlopSpec
 from zoo.tasks.dynamics import Sine
@@ -67,6 +68,15 @@ def test_impossible_tasks_are_refused() -> None:
         FlipFlopSpec(splits={"wide": {"bits": 4}})
     with pytest.raises(ValidationError, match=r"splits\.long\.stepz"):
         FlipFlopSpec(splits={"long": {"stepz": 4}})
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["sine", "chaos", "head-direction", "path-integration", "reach", "linear-teacher", "linear-episodes"],
+)
+def test_tasks_in_which_something_has_to_follow_need_two_steps(kind: str) -> None:
+    with pytest.raises(ValidationError, match=r"steps\n.*greater than or equal to 2"):
+        spec_class("tasks", kind).model_validate({"kind": kind, "steps": 1, "splits": {}})
 
 
 def test_float64_and_devices_keep_the_examples() -> None:

@@ -146,6 +146,8 @@ def located(message: str, *path: str | int) -> PydanticCustomError:
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 """A positive number of things, bounded so that a typo cannot ask for terabytes."""
+Several = Annotated[int, Field(ge=2, le=10**9)]
+"""The same of two or more: of time steps, where one alone would show nothing."""
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]

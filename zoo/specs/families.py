@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from zoo.errors import SpecError, cut
 from zoo.registry import suggest
@@ -188,7 +189,7 @@ class TaskSpec(KindSpec):
             try:
                 shifted = type(self).model_validate({**dict(self), **changes, "splits": {}})
             except ValidationError as problem:
-                raise nested(problem, type(self), "splits", split) from problem
+                raise self._at_fault(problem, {"splits": {}}, "splits", split) from problem
             if (shifted.inputs, shifted.outputs) != (self.inputs, self.outputs):
                 raise located("a split may not change the width of the inputs or outputs", "splits", split)
         return self
@@ -207,13 +208,26 @@ class TaskSpec(KindSpec):
             try:
                 single = self.single(number)
             except ValidationError as problem:
-                raise nested(problem, type(self), *place) from problem
+                raise self._at_fault(problem, {"stream": None}, *place) from problem
             shape = (single.inputs, single.outputs, getattr(single, "steps", None))
             if shape != (self.inputs, self.outputs, getattr(self, "steps", None)):
                 raise located(
                     "the tasks of a stream have the same widths and steps; this one differs", *place
                 )
         return self
+
+    def _at_fault(
+        self, problem: ValidationError, without: dict[str, Any], *place: str | int
+    ) -> PydanticCustomError:
+        """What is wrong with the task itself, ``without`` variants; where nothing is, with one, at its place.
+
+        Variants are validated before the fields of the task have been compared with each other.
+        """
+        try:
+            type(self).model_validate({**dict(self), **without})
+        except ValidationError as own:
+            return nested(own, type(self))
+        return nested(problem, type(self), *place)
 
 
 def _quoted(names: frozenset[str]) -> str:

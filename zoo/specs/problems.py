@@ -88,6 +88,8 @@ def _flatten(errors: Iterable[Any], cls: Any, prefix: Path) -> Iterator[_Mistake
         path, kind, context = (*prefix, *path), error["type"], error.get("ctx", {})
         if kind == base.NESTED:
             yield from _flatten(context["errors"], context.get("model", Any), path)
+        elif kind == "too_short" and len(error["input"]) >= context["min_length"]:
+            continue  # long enough but for items that are wrong, which have errors of their own
         elif kind == "extra_forbidden":
             keys = tuple(owner.model_fields) if _is_model(owner) else ()
             yield _Mistake(path, kind, f"unknown key (got {_shown(error['input'])}).", keys)
@@ -168,7 +170,7 @@ def _message(error: Any, context: dict[str, Any]) -> str:
         message = _PATTERNS[context["pattern"]]
     elif kind in ("too_short", "too_long"):
         bound = f"least {context['min_length']}" if kind == "too_short" else f"most {context['max_length']}"
-        return f"should have at {bound} items, not {context['actual_length']}"
+        return f"should have at {bound} items, not {len(error['input'])}"
     else:
         message = _PLAINLY.get(kind) or error["msg"].removeprefix("Input ").removeprefix("String ")
     return f"{message} (got {_shown(error['input'])})"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import model_validator
 
+from zoo import registry
 from zoo.specs.base import Count, located
 from zoo.specs.families import ModelSpec
 from zoo.specs.models.constraints import ConstraintsSpec, Frozen
@@ -47,7 +48,7 @@ class RecurrentSpec(ModelSpec):
         if self.constraints.dale and not self.signed:
             raise located(
                 f"the units of a {self.kind!r} network have no sign, because gates and states of either sign "
-                "lie between them; choose 'rate', 'elman' or 'lif'",
+                f"lie between them; choose one of {', '.join(_signed())}",
                 "constraints",
                 "dale",
             )
@@ -80,6 +81,12 @@ class RecurrentSpec(ModelSpec):
             )
         if getattr(getattr(experiment.learner, "optimizer", None), "weight_decay", 0):
             raise located("weight decay would change the others, too: set it to 0", "learner", "optimizer")
+
+
+def _signed() -> list[str]:
+    """Kinds of networks whose units have a sign."""
+    kinds = sorted(registry.BUILTIN["models"])
+    return [kind for kind in kinds if getattr(registry.spec_class("models", kind), "signed", False)]
 
 
 def refuse_structure(spec: RecurrentSpec, why: str) -> None:

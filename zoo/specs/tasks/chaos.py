@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from zoo.registry import suggest
-from zoo.specs.base import Count, Name, NonNegative, Positive, located
+from zoo.specs.base import Count, Name, NonNegative, Positive, Several, located
 from zoo.specs.families import TaskSpec
 
 MAX_POOL = 2**27
@@ -42,7 +42,7 @@ class ForecastSpec(TaskSpec):
     Their noise belongs to them too, as in a recording.
     """
 
-    steps: Count = 200
+    steps: Several = 200
     """Length of a trial in samples, without those that are only targets."""
     horizon: Count = 1
     """How many samples ahead the target is."""
@@ -158,11 +158,26 @@ class ChaosSpec(ForecastSpec):
                 raise located(f"{self.system} has no parameter {name!r}; {have}", "parameters", name)
         if self.observed is not None and max(self.observed) >= self.dimension:
             raise located(f"{self.system} has the variables 0 … {self.dimension - 1}", "observed")
-        if self.system == "mackey-glass" and not (self.lag >= 1 and abs(math.remainder(self.lag, 1)) <= 1e-6):
+        if self.system == "mackey-glass":
+            self._check_delay()
+        return self
+
+    def _check_delay(self) -> None:
+        tau, step = self.constants["tau"], self.every / self.substeps_each
+        simulated = self.every * (self.burn_in + self.steps + self.horizon)
+        if tau < step * (1 - 1e-6):
+            raise located(
+                f"a delay of {tau:g} is less than one step of the integration, {step:g}", "parameters", "tau"
+            )
+        if tau > simulated:
+            raise located(
+                f"nothing comes back after a delay of {tau:g}: a trajectory ends at {simulated:g}",
+                *("parameters", "tau"),
+            )
+        if abs(math.remainder(self.lag, 1)) > 1e-6:
             raise located(
                 f"tau is {self.lag:g} steps of the integration, which has to be a whole number", "substeps"
             )
-        return self
 
 
 class DystsSpec(ForecastSpec):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from zoo.specs.base import Count, NonNegative, Positive, Seed
+from zoo.specs.base import Count, NonNegative, Positive, Seed, Several, located
 from zoo.specs.families import TaskSpec
 
 
@@ -69,7 +69,7 @@ class ReachSpec(TaskSpec):
     """
 
     kind: Literal["reach"] = "reach"
-    steps: Count = 100
+    steps: Several = 100
     dt: Positive = 0.02
     """Duration of a time step in seconds."""
     omega: Positive = 8.0
@@ -92,4 +92,6 @@ class ReachSpec(TaskSpec):
     def _dwell_ascends(self) -> ReachSpec:
         if self.dwell[0] > self.dwell[1]:
             raise ValueError(f"dwell goes from the shortest to the longest time, not {list(self.dwell)}")
+        if self.delay >= self.steps:
+            raise located(f"no feedback comes within {self.steps} steps", "delay")
         return self

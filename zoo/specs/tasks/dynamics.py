@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from zoo.specs.base import Count, Positive, located
+from zoo.specs.base import Positive, Several, located
 from zoo.specs.families import TaskSpec
 
 
@@ -23,7 +23,7 @@ class SineSpec(TaskSpec):
     """In Hz."""
     dt: Positive = 0.02
     """Duration of a time step in seconds."""
-    steps: Count = 100
+    steps: Several = 100
     contexts: Annotated[int, Field(ge=1, le=1000)] = 1
     splits: dict[str, dict[str, Any]] = {"longer": {"steps": 300}}
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from zoo.specs.base import Count, Name, Seed, located
+from zoo.specs.base import Count, Name, Seed, Several, located
 from zoo.specs.families import TaskSpec
 
 Mode = Annotated[float, Field(gt=-1, lt=1)]
@@ -20,7 +20,7 @@ class LinearTeacherSpec(TaskSpec):
     """
 
     kind: Literal["linear-teacher"] = "linear-teacher"
-    steps: Count = 15
+    steps: Several = 15
     modes: Annotated[tuple[Mode, ...], Field(strict=False, min_length=1, max_length=1000)] = (
         0.8,
         0.6,

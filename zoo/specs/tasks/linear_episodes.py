@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from zoo.specs.base import Count, Positive
+from zoo.specs.base import Positive, Several
 from zoo.specs.families import TaskSpec
 
 
@@ -21,7 +21,7 @@ class LinearEpisodesSpec(TaskSpec):
     dimensions: Annotated[int, Field(ge=1, le=64)] = 4
     noise: Positive = 0.25
     """σ, in the unit of y, whose variance is 1 without it."""
-    steps: Count = 20
+    steps: Several = 20
     """Length of an episode in time steps."""
     splits: dict[str, dict[str, Any]] = {"longer": {"steps": 40}}
 

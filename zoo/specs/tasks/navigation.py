@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from zoo.specs.base import Count, NonNegative, Positive, Seed, located
+from zoo.specs.base import NonNegative, Positive, Seed, Several, located
 from zoo.specs.families import TaskSpec
 
 Memory = Annotated[float, Field(ge=0, lt=1)]
@@ -22,7 +22,7 @@ class HeadDirectionSpec(TaskSpec):
     """
 
     kind: Literal["head-direction"] = "head-direction"
-    steps: Count = 100
+    steps: Several = 100
     dt: Positive = 0.02
     """Duration of a time step in seconds."""
     turning: Positive = 11.52
@@ -65,7 +65,7 @@ class PathIntegrationSpec(TaskSpec):
     """
 
     kind: Literal["path-integration"] = "path-integration"
-    steps: Count = 100
+    steps: Several = 100
     dt: Positive = 0.02
     """Duration of a time step in seconds."""
     box: Positive = 2.2
