@@ -22,7 +22,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
-from timing import side_by_side
+from timing import side_by_side, slope
 from torch import Tensor
 
 from zoo.analysis.dynamics.descent import Landing, descend
@@ -266,12 +266,6 @@ def scaling() -> None:
             f"| {what} | {ours[0][0]} … {ours[-1][0]} | {times} | {slope(ours):.2f} | {other} |", flush=True
         )
     draw(by_pairs, by_rank, peers)
-
-
-def slope(points: list[tuple[int, float]]) -> float:
-    """Of a straight line through the points, on log axes."""
-    x, y = torch.tensor(points, dtype=torch.float64).log().T
-    return float(((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum())
 
 
 def draw(

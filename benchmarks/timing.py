@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import subprocess
 import sys
@@ -39,6 +40,12 @@ def python(*arguments: str) -> Callable[[], object]:
     """A whole process of this interpreter."""
     command = [sys.executable, *arguments]
     return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def slope(points: Sequence[tuple[int, float]]) -> float:
+    """Of a straight line through the points, on log axes."""
+    x, y = ([math.log(value) for value in side] for side in zip(*points, strict=True))
+    return statistics.linear_regression(x, y).slope
 
 
 def _timed(call: Callable[[], object]) -> float:
