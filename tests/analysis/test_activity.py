@@ -11,6 +11,8 @@ import torch
 from zoo.analysis.measure import analyse
 from zoo.errors import AnalysisError
 from zoo.models.trajectories import Trajectories
+from zoo.specs.tasks.decision import EvidenceSpec
+from zoo.tasks.decision import Evidence
 
 
 def white(variances: np.ndarray, samples: int = 20_000, seed: int = 0) -> np.ndarray:
@@ -91,6 +93,15 @@ def test_decoding_reads_what_is_there(tmp_path) -> None:
     shuffled = replace(run, latents={"direction": run.latents["direction"][torch.randperm(200)]})
     assert analyse([shuffled], "decoding", latent="direction").only.numbers["best"] < 0.2
     assert sign.plot(tmp_path / "decoding.svg").exists()
+
+
+def test_a_choice_is_decoded_as_a_class() -> None:
+    """By the share that is right, against a chance of a half."""
+    batch = Evidence(EvidenceSpec(coherence=(0.15,))).batch("test", 0, 0, 200)
+    run = replace(Trajectories.wrap(batch.x[..., 1:].cumsum(1).numpy()), latents=batch.latents)
+    found = analyse([run], "decoding", latent="choice", where={"epoch": [1]}).only.numbers
+    assert found["chance"] == 0.5
+    assert found["last"] > 0.95
 
 
 def test_decoding_of_an_angle() -> None:

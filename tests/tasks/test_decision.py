@@ -10,6 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from zoo.registry import implementation, spec_class
 from zoo.specs.tasks.decision import (
     ComparisonSpec,
     EvidenceSpec,
@@ -99,6 +100,15 @@ def test_frequencies_differ_as_declared_and_stay_in_range() -> None:
     scaled = ((first - 22) / 12)[:, None].expand_as(felt)
     torch.testing.assert_close(felt[epoch == 1], scaled[epoch == 1])
     assert (task.oracle(batch) == batch.y).all()
+
+
+@pytest.mark.parametrize("kind", ["evidence", "delayed-comparison", "forced-choice"])
+def test_a_choice_is_a_class(kind: str) -> None:
+    """Whole numbers, which analyses take for classes and not for a quantity."""
+    spec = spec_class("tasks", kind).model_validate({"kind": kind})
+    choice = implementation("tasks", kind)(spec).batch("train", 0, 0, 50).latents["choice"]
+    assert choice.dtype == torch.long
+    assert choice.unique().tolist() == ([1, 2] if kind == "forced-choice" else [-1, 1])
 
 
 def test_distractors_fit_into_the_delay_one_after_the_other() -> None:

@@ -38,7 +38,7 @@ class Evidence(Task):
         ends, epoch = timeline(spec, u)
         context = whole(u(), 0, channels - 1)
         coherence = torch.stack([drawn(u(), spec.coherence) * sign(u()) for _ in range(channels)], -1)
-        choice = coherence.gather(1, context[:, None])[:, 0].sign()
+        choice = coherence.gather(1, context[:, None])[:, 0].sign().long()
 
         shape = (examples, spec.steps, spec.channels)
         white = torch.randn(shape, generator=generator, device=ends.device)
@@ -51,7 +51,7 @@ class Evidence(Task):
             names = torch.nn.functional.one_hot(context, spec.contexts)[:, None]
             parts.append((running * names).to(evidence))
         now = self._due(spec, epoch)
-        y = torch.where(now, choice[:, None], 0.0)[..., None]
+        y = torch.where(now, choice[:, None], 0).to(evidence)[..., None]
         late = torch.nn.functional.pad(now, (steps_in(spec.grace, spec.dt), 0))[:, : spec.steps]
         mask = (now & late) | ((epoch < 4) & ~now & spec.hold)
         latents = {"context": context, "choice": choice, "end": ends[:, -1], "epoch": epoch}
@@ -106,7 +106,8 @@ class Comparison(Task):
         felt = felt + white * (spec.noise / math.sqrt(spec.dt))
         x = torch.stack([(epoch < 5).to(felt), felt], -1)
         y = torch.where(epoch == 5, choice[:, None], 0.0)[..., None]
-        latents = {"first": first, "second": second, "choice": choice, "end": ends[:, -1], "epoch": epoch}
+        latents = {"first": first, "second": second, "choice": choice.long()}
+        latents |= {"end": ends[:, -1], "epoch": epoch}
         return Batch(x, y, (epoch < 6).to(y.dtype), torch.zeros(examples), latents)
 
     def oracle(self, batch: Batch) -> Tensor:
