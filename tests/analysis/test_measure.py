@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from examples import experiment
 from scipy.linalg import solve_discrete_lyapunov
 
 import zoo
@@ -13,7 +16,36 @@ from zoo.analysis import analyse, measure
 from zoo.analysis.dynamics.gramian import output_gramian
 from zoo.errors import AnalysisError
 from zoo.models.trajectories import Trajectories
+from zoo.network import build
 from zoo.specs.analyses.base import CalculationSpec, ComparatorSpec, MeasurementSpec
+
+FEW: dict[str, dict[str, Any]] = {
+    "fixed-points": {"starts": 8, "steps": 5},
+    "linearisation": {"every": 5},
+    "lyapunov": {"steps": 5, "transient": 2},
+    "basins": {"side": 4, "steps": 20},
+    "recall": {"loads": [0.1, 0.3], "draws": 1, "cues": 1},
+    "best-of-n": {"perturbations": 4, "best_of": [2]},
+    "robustness": {"amplitudes": [0.0, 0.1], "draws": 1, "metric": "loss"},
+    "sharpness": {"iterations": 3},
+    "local-rank": {},
+    "ntk": {},
+    "dormant-units": {},
+    "modularity": {},
+    "ablation": {},
+    "patching": {},
+    "performance": {},
+    "spectral-ablation": {},
+    "spectrum": {},
+    "state-space": {},
+    "delay-rank": {},
+}
+"""Analyses that tell nothing of their own of a network, and of each as little as it can do."""
+OF_OTHERS = {
+    *("amplification", "automaton", "cluster-winners", "code-size", "ensemble-performance", "exploration"),
+    *("fitness-fit", "forgetting", "kv-clusters", "linear-dynamics", "mode-model", "onset"),
+    *("particle-posterior", "plasticity", "reactivation", "sequence-design"),
+}
 
 
 def _driven(trials: int = 6, steps: int = 200, seed: int = 0):
@@ -83,3 +115,29 @@ def test_refused() -> None:
     noise = np.random.default_rng(0).normal(size=(1, 400, 20))
     with pytest.raises(AnalysisError, match="keeps nothing of 'x'"):
         measure({"x": noise}, "delay-rank")
+
+
+@pytest.mark.parametrize("model", ["lif", "learned-expander-memory", "bootstrap-filter"])
+def test_surrogates_are_no_linearisation(model: str) -> None:
+    made = build(experiment(model))
+    for kind in ("fixed-points", "selection", "ring", "loops", "linearisation", "lyapunov"):
+        with pytest.raises(
+            AnalysisError, match=rf"{kind} linearises.*{model!r}.*surrogates.*smooth step"
+        ) as told:
+            measure([made], kind)
+        assert kind not in told.value.args[0].partition("can serve: ")[2]
+    assert "basins" in told.value.args[0], "which goes where the steps go"
+
+
+@pytest.mark.parametrize("model", ["gru", "mlp", "lif", "hopfield"])
+def test_what_is_listed_is_not_refused(model: str) -> None:
+    made = build(experiment(model))
+    with pytest.raises(AnalysisError) as told:
+        measure([made], "ensemble-performance")
+    listed = told.value.args[0].rstrip(".").partition("can serve: ")[2].split(", ")
+    assert {"performance", "spectrum", "state-space"} < set(listed)
+    assert not OF_OTHERS & set(listed)
+    assert ("lyapunov" in listed) == (model in ("gru", "hopfield"))
+    assert ("recall" in listed) == (model == "hopfield")
+    for kind in {*FEW} & set(listed):
+        measure([made], kind, trials=8, **FEW[kind])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from zoo.analysis.measure import Found, Measurement
-from zoo.errors import AnalysisError, calling
+from zoo.errors import AnalysisError
 from zoo.models.ensemble import Ensemble
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.filters import EnsemblePerformanceSpec
@@ -27,15 +27,20 @@ class EnsemblePerformance(Measurement[EnsemblePerformanceSpec]):
 
     requires = frozenset({"network"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """An ensemble."""
+        if not isinstance(network.model, Ensemble):
+            raise AnalysisError(
+                f"ensemble-performance is of the model 'ensemble', and {name} is one network. Ask "
+                "performance of it."
+            )
+
     @torch.no_grad()
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         model, task, spec = network.model, network.task, self.spec
-        if not isinstance(model, Ensemble):
-            raise AnalysisError(
-                f"ensemble-performance is of the model 'ensemble', and {calling(run.name)} is one network. "
-                "Ask performance of it."
-            )
+        assert isinstance(model, Ensemble)
         batch = network.batch(spec.split, spec.seed, 0, spec.trials)
         output = network(batch.x)
         each = model.each(output.states["particles"])

@@ -44,12 +44,19 @@ class Exploration(Measurement[ExplorationSpec]):
 
     requires = frozenset({"network"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One that explored, and holds maps."""
+        walked(network)
+        if not isinstance(network.model, MapMemory) or not isinstance(network.task, GridExploration):
+            raise AnalysisError(f"{name} holds no maps; ask an agent that explored.")
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         model, task = network.model, network.task
+        assert isinstance(model, MapMemory)
+        assert isinstance(task, GridExploration)
         kept = walked(network)
-        if not isinstance(model, MapMemory) or not isinstance(task, GridExploration):
-            raise AnalysisError(f"{calling(run.name)} holds no maps; ask an agent that explored.")
         if self.spec.world >= task.spec.worlds:
             raise AnalysisError(
                 f"{calling(run.name)} explored {task.spec.worlds} worlds, from 0 on; there is no world "

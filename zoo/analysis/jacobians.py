@@ -99,6 +99,18 @@ def _forward(pull: Callable[..., Any], value: Tensor, along: Weights) -> Tensor:
     return found
 
 
+def differentiable(network: Network, name: str) -> None:
+    """Raises :class:`AnalysisError` for a model that ``vmap`` does not go through, or whose derivatives are
+    surrogates."""
+    model = network.model
+    if not model.vectorises or model.surrogate:
+        why = "surrogates" if model.surrogate else "not to be had example by example"
+        raise AnalysisError(
+            f"derivatives of the model {model.spec.kind!r} of {name} are {why}; ask networks of another "
+            "kind, such as elman, gru or mlp."
+        )
+
+
 class Differentiable:
     """A network as a function of its weights and inputs, in double precision and single steps, without noise.
 
@@ -112,12 +124,7 @@ class Differentiable:
 
     def __init__(self, network: Network, weights: str | Sequence[str] = "*") -> None:
         model, self.name = network.model, calling(network.name)
-        if not model.vectorises or getattr(model, "surrogate", False):
-            why = "surrogates" if getattr(model, "surrogate", False) else "not to be had example by example"
-            raise AnalysisError(
-                f"derivatives of the model {model.spec.kind!r} of {self.name} are {why}; ask networks of "
-                "another kind, such as elman, gru or mlp."
-            )
+        differentiable(network, self.name)
         self.network = network
         self.model = copy.deepcopy(model).double().eval()
         patterns = [weights] if isinstance(weights, str) else list(weights)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Any)
 
+OF_NETWORKS = {"network", "step", "derivative"}
+"""Parts that arrays never have."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -67,8 +70,8 @@ class Measurement(Analysis[S]):
 
     arity: ClassVar[Literal["one"]] = "one"
     requires: ClassVar[frozenset[str]] = frozenset()
-    """``network``, for what arrays cannot serve; ``step``, for what needs a network that iterates; and
-    fields of :class:`Trajectories`, such as ``inputs``."""
+    """``network``, for what arrays cannot serve; ``step``, for what needs a network that iterates, and
+    ``derivative``, for what linearises its step; and fields of :class:`Trajectories`, such as ``inputs``."""
     looks: ClassVar[bool] = True
     """Whether it looks at the states of the run, which then have to change at all."""
     version: ClassVar[int] = 1
@@ -81,20 +84,41 @@ class Measurement(Analysis[S]):
         Raises :class:`AnalysisError` where it cannot be measured.
         """
 
-    def require(self, run: Trajectories, network: Network | None, name: str) -> None:
-        """Refuse, early, what lacks a part that is needed. Raises :class:`AnalysisError`."""
-        parts = self.requires - {"network", "step"}
-        lacks = [part for part in sorted(parts) if getattr(run, part) is None]
-        if self.requires & {"network", "step"} and network is None:
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """Refuse a network of which no such analysis can be made, whatever its parameters: for its model, its
+        task, how it learned or what its record lacks. ``name`` is what to call it, and nothing is computed.
+
+        Raises :class:`AnalysisError`, which says what would serve.
+        """
+
+    @classmethod
+    def refusal(cls, kind: str, run: Trajectories, network: Network | None, name: str) -> str:
+        """Why it cannot be asked of a network, as far as can be told before; empty where it can."""
+        lacks = [part for part in sorted(cls.requires) if not _has(part, run, network)]
+        if network is None and OF_NETWORKS & set(lacks):
             lacks = ["network"]
-        elif "step" in self.requires and not network.model.iterates:  # type: ignore[union-attr]
-            lacks = ["step"]
-        if lacks:
-            serve = ", ".join(_serving(run, network)) or "none"
-            raise AnalysisError(
-                f"{self.spec.kind} needs the {' and the '.join(lacks)} of what it is asked about, and "
-                f"{calling(name)} has none. Analyses that it can serve: {serve}."
+        elif network is not None and lacks == ["derivative"]:
+            return (
+                f"{kind} linearises the step, and that of the model {network.model.spec.kind!r} of {name} "
+                "has surrogates to train by in place of derivatives, which do not say how nearby states "
+                "move. Ask networks with a smooth step, such as elman or gru."
             )
+        if lacks:
+            parts = " and the ".join(lacks)
+            return f"{kind} needs the {parts} of what it is asked about, and {name} has none."
+        try:
+            if network is not None:
+                cls.suits(network, name)
+        except AnalysisError as problem:
+            return str(problem)
+        return ""
+
+    def require(self, run: Trajectories, network: Network | None, name: str) -> None:
+        """Refuse, early, what cannot be served, with what could be. Raises :class:`AnalysisError`."""
+        if why := self.refusal(self.spec.kind, run, network, calling(name)):
+            serve = ", ".join(_serving(run, network, calling(name))) or "none"
+            raise AnalysisError(f"{why} Analyses that it can serve: {serve}.")
 
 
 def analyse(
@@ -186,17 +210,22 @@ def _finding(item: Item, made: Measurement[Any], store: FindingStore | None) -> 
     return Finding(item.name, made.spec, numbers, arrays, origin)
 
 
-def _serving(run: Trajectories, network: Network | None) -> list[str]:
-    """Kinds of measurements whose needs are met."""
+def _has(part: str, run: Trajectories, network: Network | None) -> bool:
+    if part in OF_NETWORKS:
+        if network is None:
+            return False
+        return {"step": network.model.iterates, "derivative": not network.model.surrogate}.get(part, True)
+    return bool(run.latents) if part == "latents" else getattr(run, part) is not None
+
+
+def _serving(run: Trajectories, network: Network | None, name: str) -> list[str]:
+    """Kinds of measurements that would not be refused."""
     kinds = []
     for kind in registry.kinds("analyses"):
-        if not issubclass(registry.spec_class("analyses", kind), MeasurementSpec):
-            continue
-        needs = registry.implementation("analyses", kind).requires
-        has = {"network"} if network is not None else set()
-        has |= {"step"} if network is not None and network.model.iterates else set()
-        if all(need in has or getattr(run, need, None) is not None for need in needs):
-            kinds.append(kind)
+        if issubclass(registry.spec_class("analyses", kind), MeasurementSpec):
+            made: type[Measurement[Any]] = registry.implementation("analyses", kind)
+            if not made.refusal(kind, run, network, name):
+                kinds.append(kind)
     return kinds
 
 

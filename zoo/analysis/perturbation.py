@@ -13,8 +13,9 @@ from torch.func import functional_call
 
 from zoo.analysis.figures import COLOURS, FAINT, INK
 from zoo.analysis.finding import Finding
+from zoo.analysis.learning.curves import curve_of
 from zoo.analysis.measure import Found, Measurement
-from zoo.errors import AnalysisError, calling
+from zoo.errors import AnalysisError
 from zoo.extras import need
 from zoo.models.perturbed import side_by_side
 from zoo.models.trajectories import Trajectories
@@ -43,6 +44,12 @@ class BestOf(Measurement[BestOfSpec]):
 
     requires = frozenset({"network"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One that has learned weights."""
+        if not any(each.requires_grad for each in network.model.parameters()):
+            raise AnalysisError(f"best-of-n changes weights, and none of {name} are learned.")
+
     @torch.no_grad()
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
@@ -56,8 +63,6 @@ class BestOf(Measurement[BestOfSpec]):
         batch = network.batch(spec.split, spec.seed, 0, spec.trials)
         weights = network.model.state_dict()
         shapes = {name: each.shape for name, each in network.model.named_parameters() if each.requires_grad}
-        if not shapes:
-            raise AnalysisError(f"best-of-n changes weights, and none of {calling(run.name)} are learned.")
         begun = self._reward(network, batch, weights)
         generator = torch.Generator().manual_seed(spec.draw)
         most = max(1, AT_ONCE // (2 * sum(map(math.prod, shapes.values()))))
@@ -125,26 +130,30 @@ class ModeModel(Measurement[ModeModelSpec]):
 
     requires = frozenset({"network"})
 
-    def find(self, run: Trajectories, network: Network | None) -> Found:
-        assert network is not None
-        task, learner, record = network.experiment.task, network.experiment.learner, network.record
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One of which there is a theory."""
+        task, learner = network.experiment.task, network.experiment.learner
         if not isinstance(task, QuadraticSpec) or not isinstance(learner, EvolutionStrategiesSpec):
             raise AnalysisError(
                 "mode-model is of the task 'quadratic' learned by 'evolution-strategies', and "
-                f"{calling(run.name)} has {task.kind!r} and {learner.kind!r}."
+                f"{name} has {task.kind!r} and {learner.kind!r}."
             )
         plain = learner.optimizer.kind == "sgd" and not learner.optimizer.momentum
         plain &= learner.schedule.kind == "constant" and not learner.schedule.warmup
         if not plain or learner.clip_norm is not None or learner.shaping == "ranks" or learner.antithetic:
             raise AnalysisError(
-                f"mode-model has no theory of {calling(run.name)}: it is of plain steps of one size (sgd, no "
-                "momentum, no clip_norm), shaping standardised or centred, and no antithetic samples."
+                f"mode-model has no theory of {name}: it is of plain steps of one size (sgd, no momentum, no "
+                "clip_norm), shaping standardised or centred, and no antithetic samples."
             )
-        if record is None or not record.curve:
-            raise AnalysisError(
-                f"mode-model reads the course of training, and {calling(run.name)} has no record."
-            )
-        curve = record.curve[int(network.digest.rpartition("/")[2] or 0)]
+        curve_of(network)
+
+    def find(self, run: Trajectories, network: Network | None) -> Found:
+        assert network is not None
+        task, learner = network.experiment.task, network.experiment.learner
+        assert isinstance(task, QuadraticSpec)
+        assert isinstance(learner, EvolutionStrategiesSpec)
+        curve = curve_of(network)
         steps = torch.tensor(curve.steps, dtype=torch.float64)
         loss = torch.tensor(curve.values["validation/loss"], dtype=torch.float64)
         prediction = course(task, learner, steps)

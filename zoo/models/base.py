@@ -47,6 +47,10 @@ class Model(nn.Module, ABC):
     vectorises: ClassVar[bool] = False
     """Whether ``vmap`` goes through its forward pass (with ``fused`` off, where it has that)."""
 
+    surrogate: ClassVar[bool] = False
+    """Whether gradients are surrogates of derivatives that are zero almost everywhere: right for training,
+    and no linearisation of a step."""
+
     def __init__(self, spec: ModelSpec, inputs: int, outputs: int) -> None:
         super().__init__()
         self.spec = spec

@@ -33,10 +33,6 @@ class Dynamics(Model):
 
     iterates: ClassVar[bool] = True
 
-    surrogate: ClassVar[bool] = False
-    """Whether gradients are surrogates of derivatives that are zero almost everywhere: right for training,
-    and no linearisation of a step."""
-
     # What an architecture gives -------------------------------------------------------------
 
     @property

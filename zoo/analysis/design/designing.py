@@ -41,8 +41,13 @@ class SequenceDesign(Measurement[SequenceDesignSpec]):
 
     requires = frozenset({"network"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One on sequences whose fitness is known."""
+        on_sequences(network, name)
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
-        task, predictor = served(self.spec, run, network)
+        task, predictor = served(self.spec, network)
         land, pool = task.landscape, task.pool(self.spec.split)
         generator = torch.Generator().manual_seed(derive_seed("design", self.spec.seed))
         sampler = self.spec.sampler
@@ -104,8 +109,13 @@ class FitnessFit(Measurement[FitnessFitSpec]):
 
     requires = frozenset({"network"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One on sequences whose fitness is known."""
+        on_sequences(network, name)
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
-        task, predictor = served(self.spec, run, network)
+        task, predictor = served(self.spec, network)
         land, pool = task.landscape, task.pool(self.spec.split)
         generator = torch.Generator().manual_seed(derive_seed("fit", self.spec.seed))
         nodes = grown(pool.tokens, land.letters, self.spec.graph, generator)
@@ -120,22 +130,25 @@ class FitnessFit(Measurement[FitnessFitSpec]):
         )
 
 
-def served(
-    spec: SequenceDesignSpec | FitnessFitSpec, run: Trajectories, network: Network | None
-) -> tuple[SequenceFitness, Predictor]:
-    """The task of a network that says how fit sequences are, and what it says.
-
-    Raises :class:`AnalysisError` for any other.
-    """
-    assert network is not None
+def on_sequences(network: Network, name: str) -> SequenceFitness:
+    """The task of a network that says how fit sequences are. Raises :class:`AnalysisError` for any other."""
     if not isinstance(network.task, SequenceFitness):
         raise AnalysisError(
-            f"{spec.kind} is of networks that say how fit sequences are, and the task of {calling(run.name)} "
-            f"is {network.task.spec.kind!r}. Ask it of one on 'sequence-fitness'."
+            f"{name} does not say how fit sequences are, as its task is {network.task.spec.kind!r}. Ask one "
+            "on 'sequence-fitness'."
         )
+    return network.task
+
+
+def served(
+    spec: SequenceDesignSpec | FitnessFitSpec, network: Network | None
+) -> tuple[SequenceFitness, Predictor]:
+    """The task of a network that says how fit sequences are, and what it says."""
+    assert network is not None
     if spec.observe != ObservationSpec():
         raise AnalysisError(f"{spec.kind} looks at the output; leave out 'observe'.")
-    return network.task, Predictor(network.model, network.task.landscape.letters)
+    task = on_sequences(network, calling(network.name))
+    return task, Predictor(network.model, task.landscape.letters)
 
 
 def spearman(a: Tensor, b: Tensor) -> Tensor:

@@ -41,6 +41,11 @@ class Automaton(Measurement[AutomatonSpec]):
 
     requires = frozenset({"network", "step", "inputs", "outputs", "initial"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One on a task that is an automaton."""
+        machine_of(network.experiment.task)
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         assert run.inputs is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.analysis.measure import Found, Measurement
-from zoo.errors import AnalysisError, calling
+from zoo.errors import AnalysisError
 from zoo.models.expander import ExpanderMemory
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.memory import CodeSizeSpec
@@ -21,14 +21,19 @@ class CodeSize(Measurement[CodeSizeSpec]):
 
     requires = frozenset({"network", "step"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """A memory with a code."""
+        if not isinstance(network.model, ExpanderMemory):
+            raise AnalysisError(
+                f"code-size is of the model 'expander-memory', and {name} is another. Ask recall of other "
+                "memories."
+            )
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         model = network.model
-        if not isinstance(model, ExpanderMemory):
-            raise AnalysisError(
-                f"code-size is of the model 'expander-memory', and {calling(run.name)} is another. Ask "
-                "recall of other memories."
-            )
+        assert isinstance(model, ExpanderMemory)
         graph, n = model.spec.graph, model.inputs
         bits = len(null_space(graph, n))
         hidden = n * graph.degree // graph.cluster * 2 ** (graph.cluster - 1)

@@ -40,7 +40,7 @@ class FixedPoints(Measurement[FixedPointsSpec]):
     ``input``; and for the picture ``centre``, ``plane`` ``[3, unit]`` and ``paths`` ``[trial, time, 3]``.
     """
 
-    requires = frozenset({"step"})
+    requires = frozenset({"step", "derivative"})
 
     @property
     def enough(self) -> float:

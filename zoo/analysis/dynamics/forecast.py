@@ -33,15 +33,20 @@ class ForecastError(Measurement[ForecastErrorSpec]):
 
     requires = frozenset({"network"})
 
-    @torch.no_grad()
-    def find(self, run: Trajectories, network: Network | None) -> Found:
-        assert network is not None
-        spec, model, name = self.spec, network.model, calling(run.name)
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One that says its next input."""
+        model = network.model
         if model.inputs != model.outputs or getattr(network.task.spec, "horizon", None) != 1:
             raise AnalysisError(
                 f"the outputs of {name} are not the inputs of the next step, so that it cannot be fed with "
                 "them. Ask a network that was trained to say the next input, such as lorenz-gru."
             )
+
+    @torch.no_grad()
+    def find(self, run: Trajectories, network: Network | None) -> Found:
+        assert network is not None
+        spec, model, name = self.spec, network.model, calling(run.name)
         x = network.batch(spec.split, spec.seed, 0, spec.trials).x
         if x.shape[1] < spec.warmup + spec.steps:
             raise AnalysisError(

@@ -35,7 +35,7 @@ class Linearisation(Measurement[LinearisationSpec]):
     ``[trial, time]``, and ``times``, the steps linearised about.
     """
 
-    requires = frozenset({"step"})
+    requires = frozenset({"step", "derivative"})
 
     @torch.no_grad()
     def find(self, run: Trajectories, network: Network | None) -> Found:

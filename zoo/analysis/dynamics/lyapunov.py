@@ -32,7 +32,7 @@ class Lyapunov(Measurement[LyapunovSpec]):
     """
 
     version = 2
-    requires = frozenset({"step"})
+    requires = frozenset({"step", "derivative"})
 
     @torch.no_grad()
     def find(self, run: Trajectories, network: Network | None) -> Found:

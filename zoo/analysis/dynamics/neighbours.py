@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class Neighbours(Measurement[NeighboursSpec]):
     """Numbers: the mean ``overlap``, and that by ``chance``. Arrays: ``overlap`` ``[sample]``."""
 
+    requires = frozenset({"latents"})
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         spec = self.spec
         system = system_of(run, spec)
@@ -43,6 +45,8 @@ class NoiseAmplification(Measurement[NoiseAmplificationSpec]):
     """Numbers: ``amplification`` σ², the mean of E²/ε²; ``normalised``, that times the harmonic mean α² of
     ε², which no scale of the states changes; ``cost``, log₁₀(σα); and the means ``variance`` of E² and
     ``spread`` of ε². Arrays: ``variance`` and ``spread`` ``[sample]``."""
+
+    requires = frozenset({"latents"})
 
     def find(self, run: Trajectories, network: Network | None) -> Found:
         spec, name = self.spec, calling(run.name)

@@ -10,12 +10,13 @@ from torch import Tensor
 from zoo.analysis.figures import COLOURS, INK
 from zoo.analysis.finding import Finding
 from zoo.analysis.measure import Found, Measurement
-from zoo.errors import AnalysisError, calling
+from zoo.errors import AnalysisError
 from zoo.extras import need
 from zoo.models.filters import Filter
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.base import ObservationSpec
 from zoo.specs.analyses.filters import ParticlePosteriorSpec
+from zoo.specs.tasks.localization import LocalizationSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,16 +34,23 @@ class ParticlePosterior(Measurement[ParticlePosteriorSpec]):
 
     requires = frozenset({"network", "step", "latents", "inputs"})
 
-    def find(self, run: Trajectories, network: Network | None) -> Found:
-        assert network is not None
-        model, place = network.model, (run.latents or {}).get("place")
-        if not isinstance(model, Filter) or run.site != model.exposed or place is None:
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """A particle filter that looks for a place."""
+        if not isinstance(network.model, Filter) or not isinstance(network.task.spec, LocalizationSpec):
             raise AnalysisError(
                 f"particle-posterior is of the guesses of a particle filter on the task 'localization', and "
-                f"{calling(run.name)} gives none. Ask it of a 'flow-filter' or a 'bootstrap-filter'."
+                f"{name} gives none. Ask it of a 'flow-filter' or a 'bootstrap-filter'."
             )
-        if self.spec.observe != ObservationSpec() or run.inputs is None:
-            raise AnalysisError("particle-posterior looks at whole clouds at all steps; leave out 'observe'.")
+
+    def find(self, run: Trajectories, network: Network | None) -> Found:
+        assert network is not None
+        model, place = network.model, run.latents["place"]
+        assert isinstance(model, Filter)
+        if self.spec.observe != ObservationSpec() or run.inputs is None or run.site != model.exposed:
+            raise AnalysisError(
+                "particle-posterior looks at whole clouds at all steps; leave out 'site' and 'observe'."
+            )
         cloud = model.cloud(run.states)
         mean, n = cloud.mean(-2), cloud.shape[-2]
         apart = cloud - mean[..., None, :]

@@ -46,15 +46,20 @@ class Reactivation(Measurement[ReactivationSpec]):
 
     requires = frozenset({"network", "step"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One that integrates directions or positions."""
+        if not isinstance(network.task, HeadDirection | PathIntegration):
+            raise AnalysisError(
+                "reactivation needs a network of head-direction or path-integration, and the task of "
+                f"{name} is {network.task.spec.kind!r}."
+            )
+
     @torch.no_grad()
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         spec, name, task = self.spec, calling(run.name), network.task
-        if not isinstance(task, HeadDirection | PathIntegration):
-            raise AnalysisError(
-                f"{spec.kind} needs a network of head-direction or path-integration, and the task of {name} "
-                f"is {task.spec.kind!r}."
-            )
+        assert isinstance(task, HeadDirection | PathIntegration)
         if spec.observe != ObservationSpec() or spec.site is not None:
             raise AnalysisError(f"{spec.kind} steps the network: leave out 'site' and 'observe'.")
         noise = spec.noise or float(getattr(network.experiment.model, "noise", 0.0) or 0.0)

@@ -11,7 +11,7 @@ from torch.func import functional_call, vmap
 from zoo.analysis.figures import COLOURS, FAINT, INK, MARKERS
 from zoo.analysis.finding import Finding
 from zoo.analysis.measure import Found, Measurement
-from zoo.errors import AnalysisError, calling
+from zoo.errors import AnalysisError
 from zoo.extras import need
 from zoo.models.memory import Retrieving
 from zoo.models.trajectories import Trajectories
@@ -37,15 +37,20 @@ class Recall(Measurement[RecallSpec]):
 
     requires = frozenset({"network", "step"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """A memory with a rule that stores."""
+        if not isinstance(network.model, Retrieving) or network.experiment.learner.kind == "none":
+            raise AnalysisError(
+                f"recall stores patterns anew, and {name} is no associative memory with a rule that does so. "
+                "Ask it of one such as 'hopfield' with 'hebb'."
+            )
+
     @torch.no_grad()
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         spec, model, rule = self.spec, network.model, network.experiment.learner.kind
-        if not isinstance(model, Retrieving) or rule == "none":
-            raise AnalysisError(
-                f"recall stores patterns anew, and {calling(run.name)} is no associative memory with a rule "
-                "that does so. Ask it of one such as 'hopfield' with 'hebb'."
-            )
+        assert isinstance(model, Retrieving)
         if list(spec.loads) != sorted(set(spec.loads)):
             raise AnalysisError("recall.loads should ascend; sort them.")
         sizes = spec.units or (model.inputs,)

@@ -24,6 +24,8 @@ class Reconstruction(Measurement[ReconstructionSpec]):
     """Numbers: R² of the ``linear`` map and of the perceptron (``mlp``), means over variables. Arrays: the
     same of each variable, and their ``variables``."""
 
+    requires = frozenset({"latents"})
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         spec, name = self.spec, calling(run.name)
         linear = need("sklearn.linear_model", "analysis", "Reconstruction")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from zoo.analysis.measure import Found, Measurement
-from zoo.errors import AnalysisError, calling
+from zoo.errors import AnalysisError
 from zoo.models.expander import LearnedExpanderMemory
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.memory import ClusterWinnersSpec
@@ -22,15 +22,20 @@ class ClusterWinners(Measurement[ClusterWinnersSpec]):
 
     requires = frozenset({"network", "step"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """A memory that learned its clusters."""
+        if not isinstance(network.model, LearnedExpanderMemory):
+            raise AnalysisError(
+                f"cluster-winners is of the model 'learned-expander-memory', and {name} is another. Ask "
+                "code-size of 'expander-memory', whose winners follow from the parity."
+            )
+
     @torch.no_grad()
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         model = network.model
-        if not isinstance(model, LearnedExpanderMemory):
-            raise AnalysisError(
-                f"cluster-winners is of the model 'learned-expander-memory', and {calling(run.name)} is "
-                "another. Ask code-size of 'expander-memory', whose winners follow from the parity."
-            )
+        assert isinstance(model, LearnedExpanderMemory)
         size, patterns = model.spec.graph.cluster, model.patterns.double()
         signs = 1 - 2 * torch.arange(2**size)[:, None].bitwise_right_shift(torch.arange(size)).remainder(2)
         inputs = signs.double()

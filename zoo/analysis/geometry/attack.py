@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from zoo.analysis.figures import INK
 from zoo.analysis.finding import Finding
 from zoo.analysis.measure import Found, Measurement
-from zoo.errors import AnalysisError, calling
+from zoo.errors import AnalysisError
 from zoo.extras import need
 from zoo.models.layered import Layered
 from zoo.models.trajectories import Trajectories
@@ -40,13 +40,18 @@ class CKAMapAttack(Measurement[CKAMapAttackSpec]):
 
     requires = frozenset({"network"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """Layers whose map can be made another."""
+        if not isinstance(network.model, Layered) or len(network.model.hidden) < 2:
+            raise AnalysisError(
+                f"cka-map-attack needs a network of two hidden layers or more, and {name} is none."
+            )
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         spec, model = self.spec, network.model
-        if not isinstance(model, Layered) or len(model.hidden) < 2:
-            raise AnalysisError(
-                f"{spec.kind} needs a network of two hidden layers or more, and {calling(run.name)} is none."
-            )
+        assert isinstance(model, Layered)
         target = self._target(len(model.hidden)).to(run.states.device)
         test = network.batch(spec.split, spec.seed, 0, spec.trials)
         right = test.y.argmax(-1)

@@ -25,6 +25,8 @@ class Decoding(Measurement[DecodingSpec]):
     """Numbers: the ``mean`` score over time steps, the ``best``, the ``last``, and ``chance``. Arrays:
     ``scores`` ``[time]`` and their ``times``: steps at which trials enough are chosen."""
 
+    requires = frozenset({"latents"})
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         spec, name = self.spec, calling(run.name)
         values = latent(run, spec.latent).cpu().numpy()

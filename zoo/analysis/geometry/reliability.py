@@ -49,6 +49,7 @@ class CKAReliability(Measurement[CKAReliabilitySpec]):
     """
 
     version = 2
+    requires = frozenset({"latents"})
 
     def find(self, run: Trajectories, network: Network | None) -> Found:
         spec, name = self.spec, calling(run.name)

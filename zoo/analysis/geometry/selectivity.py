@@ -32,6 +32,8 @@ class Selectivity(Measurement[SelectivitySpec]):
     Arrays: ``variance`` ``[unit, latent]`` and ``interaction`` ``[unit]``; NaN for units left out.
     """
 
+    requires = frozenset({"latents"})
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         spec, name = self.spec, calling(run.name)
         keep = chosen(run, spec)

@@ -11,7 +11,7 @@ from zoo.analysis.figures import COLOURS, INK, MARKERS
 from zoo.analysis.finding import Finding
 from zoo.analysis.measure import Found, Measurement
 from zoo.analysis.statistics import silhouette
-from zoo.errors import AnalysisError, calling
+from zoo.errors import AnalysisError
 from zoo.extras import need
 from zoo.models.stores import KeyValueAttention, TwoStores
 from zoo.models.trajectories import Trajectories
@@ -31,15 +31,21 @@ class KeyValueClusters(Measurement[KeyValueClustersSpec]):
 
     requires = frozenset({"network"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """Keys and values of items that have classes."""
+        if not isinstance(network.model, KeyValueAttention) or not isinstance(network.task, Items):
+            raise AnalysisError(
+                f"kv-clusters is of the model 'kv-attention' on the task 'items', and {name} is another. Ask "
+                "decoding, or a comparison by rsa, of other states."
+            )
+
     @torch.no_grad()
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         model, task = network.model, network.task
-        if not isinstance(model, KeyValueAttention) or not isinstance(task, Items):
-            raise AnalysisError(
-                f"kv-clusters is of the model 'kv-attention' on the task 'items', and {calling(run.name)} is "
-                "another. Ask decoding, or a comparison by rsa, of other states."
-            )
+        assert isinstance(model, KeyValueAttention)
+        assert isinstance(task, Items)
         classes = task.classes()
         found = {"keys": model.keys.double(), "values": torch.sigmoid(model.values.double())}
         numbers = {}
@@ -70,15 +76,20 @@ class Amplification(Measurement[AmplificationSpec]):
 
     requires = frozenset({"network"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """Two stores."""
+        if not isinstance(network.model, TwoStores):
+            raise AnalysisError(
+                f"amplification is of the model 'two-stores', and {name} has no first store. Ask performance "
+                "of other networks."
+            )
+
     @torch.no_grad()
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         spec, model = self.spec, network.model
-        if not isinstance(model, TwoStores):
-            raise AnalysisError(
-                f"amplification is of the model 'two-stores', and {calling(run.name)} has no first store. "
-                "Ask performance of other networks."
-            )
+        assert isinstance(model, TwoStores)
         state, numbers = model.state_dict(), dict[str, float]()
         for split in spec.splits:
             batch = network.batch(split, spec.seed, 0, spec.trials)

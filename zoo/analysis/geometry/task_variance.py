@@ -29,6 +29,8 @@ class TaskVariance(Measurement[TaskVarianceSpec]):
     unit varies (participation ratio of its normalised variances). Arrays: ``variance`` ``[unit, task]``,
     ``normalised``, ``tasks`` (values of the latent) and ``cluster`` ``[unit]``, -1 for units left out."""
 
+    requires = frozenset({"latents"})
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         spec, name = self.spec, calling(run.name)
         tasks = latent(run, spec.by)

@@ -15,7 +15,6 @@ from zoo.errors import AnalysisError, calling
 from zoo.models.layered import Layered
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.forgetting import DormantUnitsSpec, ForgettingSpec, PlasticitySpec
-from zoo.specs.record import Curve
 from zoo.specs.stream import StreamSpec
 
 if TYPE_CHECKING:
@@ -33,11 +32,15 @@ class Forgetting(Measurement[ForgettingSpec]):
     requires = frozenset({"network"})
     looks = False
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One that was seen to learn a stream."""
+        _ends(network)
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
-        stream, curve = stream_of(network), curve_of(network)
-        count = len(stream)
-        steps, places = _ends(stream, curve, network)
+        count, curve = len(stream_of(network)), curve_of(network)
+        steps, places = _ends(network)
         if count < 2 or len(steps) < count:
             raise AnalysisError(
                 f"{calling(network.name)} has come to the end of {min(count, len(steps))} of its {count} "
@@ -73,10 +76,15 @@ class Plasticity(Measurement[PlasticitySpec]):
     requires = frozenset({"network"})
     looks = False
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One that was seen to learn a stream."""
+        _ends(network)
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         curve = curve_of(network)
-        steps, places = _ends(stream_of(network), curve, network)
+        steps, places = _ends(network)
         few = self.spec.few
         if len(steps) < 2 * few:
             raise AnalysisError(
@@ -148,8 +156,12 @@ def stream_of(network: Network) -> StreamSpec:
     return stream
 
 
-def _ends(stream: StreamSpec, curve: Curve, network: Network) -> tuple[list[int], list[int]]:
-    """Steps at which tasks have ended, and their places in the curve."""
+def _ends(network: Network) -> tuple[list[int], list[int]]:
+    """Steps at which the tasks of a stream have ended, and their places in the curve.
+
+    Raises :class:`AnalysisError` where there is no stream, or no curve that was looked at there.
+    """
+    stream, curve = stream_of(network), curve_of(network)
     last = curve.steps[-1]
     steps = list(range(stream.every, last + 1, stream.every))
     known = {step: place for place, step in enumerate(curve.steps)}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo.analysis.finding import Finding
 from zoo.analysis.measure import Found, Measurement
-from zoo.errors import AnalysisError, calling
+from zoo.errors import AnalysisError
 from zoo.hub.load import load
 from zoo.hub.reference import Reference
 from zoo.models.feedforward import MLP
@@ -38,6 +38,31 @@ class LinearDynamics(Measurement[LinearDynamicsSpec]):
     """
 
     requires = frozenset({"network"})
+
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One whose exact course is known."""
+        experiment, model, wrong = network.experiment, network.model, ""
+        learner = experiment.learner
+        if not isinstance(network.task, LinearMap) or (learner.loss or "mse") != "mse":
+            wrong = "does not learn a linear-map by its squared error"
+        elif not isinstance(model, MLP) or model.spec.nonlinearity != "linear" or model.spec.norm != "none":
+            wrong = "is no linear mlp"
+        elif model.spec.bias or model.spec.noise is not None or model.spec.penalty.any:
+            wrong = "has biases, noise or penalties"
+        elif not _is_plain(learner):
+            wrong = "does not learn by plain gradient descent at a constant rate"
+        elif experiment.train.batch_size % experiment.task.inputs:
+            wrong = f"learns from batches that are not white (a multiple of {experiment.task.inputs} is)"
+        elif max(model.scales) - min(model.scales) > 1e-12:
+            wrong = "has layers that learn at different rates"
+        elif network.record is None or not network.record.series:
+            wrong = "was published without snapshots"
+        if wrong:
+            raise AnalysisError(
+                f"{name} {wrong}, so that no exact course of it is known; "
+                "see specs/deep-linear for one that has."
+            )
 
     @torch.no_grad()
     def find(self, run: Trajectories, network: Network | None) -> Found:
@@ -71,30 +96,10 @@ class LinearDynamics(Measurement[LinearDynamicsSpec]):
 
     def _series(self, network: Network) -> tuple[list[int], list[list[Tensor]], float]:
         """Steps of the snapshots, their matrices in double precision, and how much time a step takes."""
-        experiment, name = network.experiment, calling(network.name)
-        model: Any = network.model
+        experiment, model = network.experiment, network.model
         learner = experiment.learner
-        wrong = ""
-        if not isinstance(network.task, LinearMap) or (learner.loss or "mse") != "mse":
-            wrong = "does not learn a linear-map by its squared error"
-        elif not isinstance(model, MLP) or model.spec.nonlinearity != "linear" or model.spec.norm != "none":
-            wrong = "is no linear mlp"
-        elif model.spec.bias or model.spec.noise is not None or model.spec.penalty.any:
-            wrong = "has biases, noise or penalties"
-        elif not _is_plain(learner):
-            wrong = "does not learn by plain gradient descent at a constant rate"
-        elif experiment.train.batch_size % experiment.task.inputs:
-            wrong = f"learns from batches that are not white (a multiple of {experiment.task.inputs} is)"
-        elif max(model.scales) - min(model.scales) > 1e-12:
-            wrong = "has layers that learn at different rates"
-        elif network.record is None or not network.record.series:
-            wrong = "was published without snapshots"
-        if wrong:
-            raise AnalysisError(
-                f"{name} {wrong}, so that no exact course of it is known; "
-                "see specs/deep-linear for one that has."
-            )
         assert network.record is not None
+        assert isinstance(model, MLP)
         assert isinstance(learner, BackpropSpec)
         reference = Reference.parse(network.reference)
         steps = list(network.record.series[reference.member if isinstance(reference.member, int) else 0])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from zoo.analysis.finding import Finding
-from zoo.analysis.jacobians import Differentiable
+from zoo.analysis.jacobians import Differentiable, differentiable
 from zoo.analysis.measure import Found, Measurement
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.learning import LocalRankSpec
@@ -26,6 +26,11 @@ class LocalRank(Measurement[LocalRankSpec]):
     """
 
     requires = frozenset({"network"})
+
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One with derivatives."""
+        differentiable(network, name)
 
     @torch.no_grad()
     def find(self, run: Trajectories, network: Network | None) -> Found:

@@ -32,10 +32,10 @@ class Modularity(Measurement[ModularitySpec]):
 
     requires = frozenset({"network"})
 
-    @torch.no_grad()
-    def find(self, run: Trajectories, network: Network | None) -> Found:
-        assert network is not None
-        model, name = network.model, calling(network.name)
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """A chain of layers, with an output for each input."""
+        model = network.model
         if "layers" not in model.spec.offers or not isinstance(model, Layered):
             raise AnalysisError(
                 f"{name} is no chain of layers, of which there are paths; ask networks such as mlp."
@@ -45,6 +45,12 @@ class Modularity(Measurement[ModularitySpec]):
                 f"{name} has {model.inputs} inputs and {model.outputs} outputs, so that none belongs to "
                 "another; ask a network whose task has a channel for each, such as modular-sines."
             )
+
+    @torch.no_grad()
+    def find(self, run: Trajectories, network: Network | None) -> Found:
+        assert network is not None
+        model, name = network.model, calling(network.name)
+        assert isinstance(model, Layered)
         tensors = model.state_dict()
         weights = [tensors[layer.weight].double().abs() for layer in model.layers_in_chain()]
         paths = reduce(lambda below, above: above @ below, weights)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.analysis.finding import Finding
-from zoo.analysis.jacobians import Differentiable
+from zoo.analysis.jacobians import Differentiable, differentiable
 from zoo.analysis.measure import Found, Measurement
 from zoo.analysis.observe import observe
 from zoo.checkpoints.network import origin
@@ -43,6 +43,11 @@ class NTK(Measurement[NTKSpec]):
     """
 
     requires = frozenset({"network"})
+
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One with derivatives."""
+        differentiable(network, name)
 
     @property
     def version(self) -> int:  # type: ignore[override]

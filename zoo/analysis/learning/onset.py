@@ -26,6 +26,11 @@ class Onset(Measurement[OnsetSpec]):
 
     requires = frozenset({"network"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One with a record of its training."""
+        curve_of(network)
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
         curve, spec = curve_of(network), self.spec

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from zoo.analysis.finding import Finding
-from zoo.analysis.jacobians import Differentiable
+from zoo.analysis.jacobians import Differentiable, differentiable
 from zoo.analysis.learning.lanczos import lanczos
 from zoo.analysis.measure import Found, Measurement
 from zoo.models.trajectories import Trajectories
@@ -27,6 +27,11 @@ class Sharpness(Measurement[SharpnessSpec]):
     """
 
     requires = frozenset({"network"})
+
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One with derivatives."""
+        differentiable(network, name)
 
     def find(self, run: Trajectories, network: Network | None) -> Found:
         assert network is not None
