@@ -37,7 +37,8 @@ def test_spectrum_of_known_variances() -> None:
     assert found.numbers["for-90"] == np.searchsorted(np.cumsum(variances) / variances.sum(), 0.9) + 1
     flat = analyse([white(np.ones(7))], "spectrum").only
     assert flat.numbers["participation"] == pytest.approx(7)
-    assert flat.numbers["rankme"] == flat.numbers["effective-rank"] == pytest.approx(7)
+    assert flat.numbers["rankme"] == pytest.approx(7)
+    assert flat.numbers["effective-rank"] == pytest.approx(7)
 
 
 def test_spectrum_of_samples_that_are_enough() -> None:
@@ -82,6 +83,19 @@ def test_task_variance_finds_the_clusters(tmp_path) -> None:
     assert found.plot(tmp_path / "variance.png").stat().st_size > 3000
 
 
+def test_task_variance_of_a_task_that_was_hardly_seen() -> None:
+    """One trial of a task has no variance, which is not to say that units are not for it."""
+    run = two_tasks(60)
+    first = torch.where(run.latents["task"] == 1)[0][0]
+    rare = run.latents["task"] * 0
+    rare[first] = 1
+    once = replace(run, latents={"task": rare})
+    with pytest.raises(AnalysisError, match=r"fewer of 1 of 2: task 1\. Ask for trials=120 or more"):
+        analyse([once], "task-variance")
+    alone = analyse([run], "task-variance", where={"task": [1]}).only
+    assert alone["tasks"].tolist() == [1], "others are not looked at"
+
+
 def test_decoding_reads_what_is_there(tmp_path) -> None:
     run = two_tasks()
     both = analyse([run], "decoding", latent="direction", where={"early": [1]}).only
@@ -102,6 +116,17 @@ def test_a_choice_is_decoded_as_a_class() -> None:
     found = analyse([run], "decoding", latent="choice", where={"epoch": [1]}).only.numbers
     assert found["chance"] == 0.5
     assert found["last"] > 0.95
+
+
+def test_a_rare_class_counts_as_much() -> None:
+    """A tenth of the trials, half of which look like the others: three quarters, not 95 of 100."""
+    rare = (np.arange(300) % 10 == 0) * 1
+    told = rare * (np.arange(300) % 20 == 0)
+    states = 10.0 * told[:, None, None] + 1e-3 * np.random.default_rng(0).normal(size=(300, 1, 1))
+    run = replace(Trajectories.wrap(states), latents={"rare": torch.from_numpy(rare)})
+    found = analyse([run], "decoding", latent="rare").only.numbers
+    assert found["mean"] == pytest.approx(0.75, abs=0.01)
+    assert found["chance"] == 0.5
 
 
 def test_decoding_of_an_angle() -> None:

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
     from zoo.network import Network
 
+ENOUGH = 8
+"""Trials a task that are advised where they were too few: fewer than two of one are rare then."""
+
 
 class TaskVariance(Measurement[TaskVarianceSpec]):
     """Numbers: ``clusters``, their ``silhouette``, ``units`` that vary, and ``tasks`` in which the average
     unit varies (participation ratio of its normalised variances). Arrays: ``variance`` ``[unit, task]``,
-    ``normalised``, ``tasks`` (values of the latent) and ``cluster`` ``[unit]``, -1 for units left out."""
+    ``normalised``, ``tasks`` (values of the latent that are looked at) and ``cluster`` ``[unit]``, -1 for
+    units left out."""
 
     requires = frozenset({"latents"})
 
@@ -37,7 +41,14 @@ class TaskVariance(Measurement[TaskVarianceSpec]):
         if tasks.ndim != 1:
             raise AnalysisError(f"task-variance needs one {spec.by!r} a trial, and {name} has one a sample.")
         keep = chosen(run, spec)
-        kinds = tasks.unique()
+        kinds = tasks[keep.any(1)].unique()
+        rare = [float(k) for k in kinds if int(keep[tasks == k].sum(0).max()) < 2]
+        if rare:
+            raise AnalysisError(
+                f"task-variance takes two trials of each task at some time step, and {name} has fewer of "
+                f"{len(rare)} of {len(kinds)}: {spec.by} {', '.join(f'{k:g}' for k in rare[:8])}. Ask for "
+                f"trials={max(2 * len(keep), ENOUGH * len(kinds))} or more."
+            )
         variance = torch.stack([_variance(run.states[tasks == k], keep[tasks == k]) for k in kinds], 1)
         varies = variance.sum(1) >= spec.least
         if int(varies.sum()) <= spec.clusters[0]:
