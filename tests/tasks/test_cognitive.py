@@ -16,6 +16,8 @@ from zoo.tasks.base import Batch
 from zoo.tasks.cognitive import MultiTask
 from zoo.tasks.directions import encode
 
+CUED = ("rt-go", "rt-anti", "dms", "dnms", "dmc", "dnmc")
+"""Tasks in which it is the stimulus that says when to respond."""
 RING = torch.arange(32) * (2 * math.pi / 32)
 
 
@@ -77,6 +79,9 @@ def test_every_target_follows_from_the_inputs(name: str) -> None:
         assert (rule[:end].argmax(1) == TWENTY.index(name)).all()
         assert not batch.x[row, end:].any()
         assert batch.latents["go"][row].item() == go
+        cue = batch.x[row, :end, 0]
+        assert (cue[:go] == 1).all()
+        assert (cue[go:] == (name in CUED)).all()
         torch.testing.assert_close(y[:go, 0], torch.full((go,), 0.8))
         torch.testing.assert_close(y[:go, 1:], torch.full((go, 32), 0.05))
         held = torch.full((end - go,), 0.8 if where is None else 0.05)
@@ -120,6 +125,60 @@ def test_inputs_of_conflicting_modalities_disagree_and_shared_ones_add_up() -> N
     alone = make().batch("dm2", 0, 0, 50)
     assert not alone.x[..., 1:33].any()
     assert not alone.latents["evidence_1"].any()
+
+
+def test_what_both_modalities_share_is_split_unevenly_between_them() -> None:
+    """Of each stimulus by itself: one modality has a tenth to four tenths more than the mean, either one."""
+    batch = make(tasks=["multsen-dly-dm"]).batch("test", 0, 0, 2000)
+    found = []
+    for period in (1, 3):
+        on = (batch.latents["epoch"] == period)[..., None]
+        first, second = ((batch.x[..., part] * on).sum((1, 2)) for part in (slice(1, 33), slice(33, 65)))
+        found.append((first - second) / (first + second))
+    split = torch.stack(found)
+    assert split.abs().min() >= 0.1 - 1e-4
+    assert split.abs().max() <= 0.4 + 1e-4
+    assert split.abs().mean().item() == pytest.approx(0.25, abs=0.01)
+    assert (split > 0).double().mean().item() == pytest.approx(0.5, abs=0.03)
+    assert torch.corrcoef(split)[0, 1].abs() < 0.1
+
+
+def test_stimuli_are_drawn_as_published() -> None:
+    """Means of strengths, and directions; modalities of two stimuli independent of each other."""
+    task = make(tasks=["dly-dm1", "dms", "dmc"])
+    batch = task.batch("dly-dm1", 0, 0, 1000)
+    first, second = (_seen(batch, period) for period in (1, 3))
+    mean = (first + second).sum(1) / 2 / encode(torch.zeros(1), "ring", 32).sum()
+    assert mean.aminmax().min.item() == pytest.approx(0.8, abs=0.01)
+    assert mean.aminmax().max.item() == pytest.approx(1.2, abs=0.01)
+    gap = (batch.latents["angle_2"] - batch.latents["angle_1"]) % (2 * math.pi) / (2 * math.pi)
+    assert gap.aminmax().min.item() == pytest.approx(0.25, abs=0.01)
+    assert gap.aminmax().max.item() == pytest.approx(0.75, abs=0.01)
+
+    batch = task.batch("dms", 0, 0, 1000)
+    first, second = (_seen(batch, period).sum(1) > 0 for period in (1, 5))
+    assert torch.corrcoef(torch.stack([first, second]).double())[0, 1].abs() < 0.1
+    gap = (batch.latents["angle_2"] - batch.latents["angle_1"]) % (2 * math.pi) / (2 * math.pi)
+    differs = gap[batch.latents["responds"] == 0]
+    assert differs.aminmax().min.item() == pytest.approx(1 / 18, abs=0.01)
+    assert differs.aminmax().max.item() == pytest.approx(17 / 18, abs=0.01)
+
+    batch = task.batch("dmc", 0, 0, 1000)
+    for name in ("angle_1", "angle_2"):
+        tenths = batch.latents[name] / (2 * math.pi) * 10 - 0.5
+        assert tenths.round().unique().tolist() == list(range(10))
+        assert (tenths - tenths.round()).abs().max() < 1e-4
+
+
+def test_where_there_is_one_stimulus_both_angles_are_its() -> None:
+    latents = make().batch("dly-anti", 0, 0, 50).latents
+    assert torch.equal(latents["angle_1"], latents["angle_2"])
+
+
+def _seen(batch: Batch, period: int) -> Tensor:
+    """Activity of the first modality at the end of a period, ``[example, unit]``."""
+    last = (batch.latents["epoch"] <= period).sum(1) - 1
+    return batch.x[torch.arange(len(last)), last, 1:33]
 
 
 def test_durations_are_those_declared() -> None:
