@@ -168,7 +168,7 @@ def test_what_a_predictor_is_as_one() -> None:
 
 def test_what_cannot_be_asked() -> None:
     perceptron = build(experiment("mlp", "digits"))
-    with pytest.raises(AnalysisError, match=r"sequence-design is of networks that say how fit .* 'digits'"):
+    with pytest.raises(AnalysisError, match=r"does not say how fit sequences are.* 'digits'"):
         zoo.analyse([perceptron], "sequence-design")
     network = build(experiment("sequence-cnn"))
     with pytest.raises(AnalysisError, match="leave out 'observe'"):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.errors import AnalysisError, calling, cut
-from zoo.hub.reference import Reference
 from zoo.registry import suggest
 from zoo.specs.record import Curve
 
@@ -22,8 +21,7 @@ def curve_of(network: Network) -> Curve:
         raise AnalysisError(
             f"{calling(network.name)} has no record of its training; ask one that was trained and published."
         )
-    member = Reference.parse(network.reference).member if network.reference else None
-    return record.curve[member if isinstance(member, int) else 0]
+    return record.curve[int(network.digest.rpartition("/")[2] or 0)]  # which ends in the member's number
 
 
 def values_of(curve: Curve, metric: str, network: Network) -> np.ndarray:
