@@ -153,6 +153,19 @@ def test_state_space_is_drawn(tmp_path) -> None:
     assert sampled.plot(tmp_path / "samples.png").stat().st_size > 3000
 
 
+def test_figures_of_little() -> None:
+    """Few ranks, each with its number; paths that do not move, each a point."""
+    few = analyse([white(np.ones(3), 100)], "spectrum").only
+    axes = few.figure().axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3"]
+    assert not axes.get_xticklabels(minor=True)
+    states = np.random.default_rng(0).normal(size=(4, 1, 5)) * np.ones((4, 6, 1))
+    still = analyse([states], "state-space").only
+    axes = still.figure().axes[0]
+    ends = [line for line in axes.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose([line.get_xydata()[0] for line in ends], still["paths"][:, -1, :2])
+
+
 def test_refused() -> None:
     run = two_tasks(30)
     with pytest.raises(AnalysisError, match=r"no latent 'tasks'\. Did you mean 'task'"):

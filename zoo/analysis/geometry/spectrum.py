@@ -79,6 +79,10 @@ class Spectrum(Measurement[SpectrumSpec]):
             axes.loglog(rank, middle * rank ** -finding.numbers["alpha"], "--", color=FAINT, label=label)
             axes.legend(frameon=False, fontsize=8)
         axes.set(xlabel="rank", ylabel="share of the variance")
+        ranks = range(1, len(values) + 1)
+        shown = [k for k in ranks if len(ranks) < 10 or str(k).rstrip("0") in ("1", "2", "5")]
+        axes.set_xticks(shown, [str(k) for k in shown])
+        axes.set_xticks([], minor=True)
         axes.set_title(
             f"{finding.name}: participation {finding.numbers['participation']:.1f}", color=INK, fontsize=10
         )

@@ -56,7 +56,7 @@ class StateSpace(Measurement[StateSpaceSpec]):
         return Found(numbers, arrays)
 
     def figure(self, finding: Finding) -> Figure:
-        """The first two components."""
+        """The first two components; a point is where a path ends, and all of one that does not move."""
         figures = need("matplotlib.figure", "viz", "Drawing a figure")
         need("matplotlib.backends.backend_agg", "viz", "Drawing a figure")
         figure: Figure = figures.Figure(figsize=(4.8, 4.2), layout="constrained")
@@ -68,6 +68,8 @@ class StateSpace(Measurement[StateSpaceSpec]):
                 axes.scatter(path[:, 0], path[:, 1], c=np.atleast_2d(colour), s=9, linewidths=0)
             else:
                 axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.8, alpha=0.8)
+                end = path[np.isfinite(path[:, 0])][-1:]
+                axes.plot(end[:, 0], end[:, 1], "o", color=colour, markersize=2.5)
         if scale is not None:
             figure.colorbar(scale, ax=axes, label=self.spec.colour)
         elif self.spec.colour is not None:
