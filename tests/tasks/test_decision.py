@@ -102,6 +102,40 @@ def test_frequencies_differ_as_declared_and_stay_in_range() -> None:
     assert (task.oracle(batch) == batch.y).all()
 
 
+TIMED = {"delayed-comparison": [1], "working-memory": [0, 1, 2, 3], "go-no-go": [1, 2]}
+"""Inputs that have noise, by the kind."""
+
+
+@pytest.mark.parametrize("kind", TIMED)
+def test_cues_and_noise(kind: str) -> None:
+    """The cue goes off when it is time to respond; noise has the same power per second at every step size."""
+    made = []
+    for noise in (0.0, 0.1):
+        spec = spec_class("tasks", kind).model_validate({"kind": kind, "noise": noise})
+        made.append(implementation("tasks", kind)(spec).batch("train", 0, 0, 100))
+    quiet, noisy = made
+    respond = len(spec.periods) - 1
+    assert torch.equal(quiet.x[..., 0], (quiet.latents["epoch"] < respond).float())
+    deviation = (noisy.x - quiet.x).std((0, 1))
+    expected = [0.1 / math.sqrt(0.02) if k in TIMED[kind] else 0.0 for k in range(spec.inputs)]
+    assert deviation.tolist() == pytest.approx(expected, abs=0.02)
+
+
+def test_nothing_is_shown_when_a_trial_is_over() -> None:
+    batch = evidence(channels=2, noise=0.0, fixation=[0.1, 0.5]).batch("train", 0, 0, 50)
+    over = batch.latents["epoch"] == 4
+    assert over.any()
+    assert not batch.x[over].any()
+
+
+def test_distractors_have_their_strength() -> None:
+    task = WorkingMemory(WorkingMemorySpec(noise=0.0, strength=2.0))
+    batch = task.batch("train", 0, 0, 50)
+    length = batch.x[..., 2:].norm(dim=-1)
+    expected = (batch.latents["epoch"] == 1) + 2.0 * (batch.latents["distractor"] > 0)
+    torch.testing.assert_close(length, expected)
+
+
 @pytest.mark.parametrize("kind", ["evidence", "delayed-comparison", "forced-choice"])
 def test_a_choice_is_a_class(kind: str) -> None:
     """Whole numbers, which analyses take for classes and not for a quantity."""

@@ -73,6 +73,20 @@ def test_splits_share_components() -> None:
     torch.testing.assert_close(whole.batch("go", 0, 0, 4).y[..., 0].double(), expected, atol=1e-5, rtol=0)
 
 
+def test_components_are_those_of_the_split_train() -> None:
+    narrowed = primitive(splits={"train": {"only": ["go"]}}).projection
+    assert all(torch.equal(a, b) for a, b in zip(narrowed, primitive(only=["go"]).projection, strict=True))
+    assert not torch.equal(narrowed[0], primitive().projection[0])
+
+
+def test_the_loss_is_the_squared_error_in_the_unit_of_the_variance() -> None:
+    task = primitive()
+    batch = task.batch("test", 0, 0, 300)
+    loss = task.losses(torch.zeros_like(batch.y), batch)
+    expected = (batch.y[..., 0].square() * batch.mask).sum(1) / batch.mask.sum(1)
+    torch.testing.assert_close(loss, expected)
+
+
 def test_a_component_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValidationError, match="components 0 to 8"):
         primitive(component=9)

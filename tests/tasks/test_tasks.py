@@ -42,6 +42,16 @@ def test_flip_flop_pulses_at_the_declared_rate() -> None:
     assert batch.x[:, 1:].sum().abs() / (batch.x[:, 1:] != 0).sum() < 0.02
 
 
+def test_flip_flop_states_and_the_share_that_is_right() -> None:
+    task = FlipFlop(FlipFlopSpec())
+    batch = task.batch("train", 0, 0, 40)
+    first, second, third = (batch.y > 0).long().unbind(-1)
+    assert torch.equal(batch.latents["state"], first + 2 * second + 4 * third)
+    y = batch.y.clone()
+    y[:, 45:, 0] *= -1  # a quarter of the time, on one channel of three
+    assert task.metrics(0.1 * y, batch)["sign_accuracy"].tolist() == pytest.approx([11 / 12] * 40)
+
+
 def test_shifted_splits_differ_as_declared() -> None:
     task = FlipFlop(FlipFlopSpec())
     assert [task.batch(split, 0, 0, 1).x.shape[1] for split in ("train", "test", "longer")] == [60, 100, 300]
