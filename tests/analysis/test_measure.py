@@ -26,7 +26,7 @@ FEW: dict[str, dict[str, Any]] = {
     "basins": {"side": 4, "steps": 20},
     "recall": {"loads": [0.1, 0.3], "draws": 1, "cues": 1},
     "best-of-n": {"perturbations": 4, "best_of": [2]},
-    "robustness": {"amplitudes": [0.0, 0.1], "draws": 1, "metric": "loss"},
+    "robustness": {"amplitudes": [0.0, 0.1], "draws": 1, "metric": "loss", "disturbs": "inputs"},
     "sharpness": {"iterations": 3},
     "local-rank": {},
     "ntk": {},
@@ -129,7 +129,7 @@ def test_surrogates_are_no_linearisation(model: str) -> None:
     assert "basins" in told.value.args[0], "which goes where the steps go"
 
 
-@pytest.mark.parametrize("model", ["gru", "mlp", "lif", "hopfield"])
+@pytest.mark.parametrize("model", ["gru", "mlp", "lif", "hopfield", "lorenz"])
 def test_what_is_listed_is_not_refused(model: str) -> None:
     made = build(experiment(model))
     with pytest.raises(AnalysisError) as told:
@@ -137,7 +137,8 @@ def test_what_is_listed_is_not_refused(model: str) -> None:
     listed = told.value.args[0].rstrip(".").partition("can serve: ")[2].split(", ")
     assert {"performance", "spectrum", "state-space"} < set(listed)
     assert not OF_OTHERS & set(listed)
-    assert ("lyapunov" in listed) == (model in ("gru", "hopfield"))
+    assert ("lyapunov" in listed) == (model in ("gru", "hopfield", "lorenz"))
+    assert ("delta-rank" in listed) == (model != "lorenz")
     assert ("recall" in listed) == (model == "hopfield")
     for kind in {*FEW} & set(listed):
         measure([made], kind, trials=8, **FEW[kind])

@@ -25,16 +25,22 @@ class DeltaRank(Measurement[DeltaRankSpec]):
 
     requires = frozenset({"network"})
 
+    @classmethod
+    def suits(cls, network: Network, name: str) -> None:
+        """One with a matrix."""
+        if not _matrices(network):
+            raise AnalysisError(f"delta-rank is of a matrix, and the model of {name} has none.")
+
     def find(self, run: Trajectories, network: Network | None) -> Found:
         from zoo.network import build
 
         assert network is not None
         name, now = self.spec.parameter, network.model.state_dict()
-        matrices = [key for key, value in now.items() if value.dim() == 2 and value.is_floating_point()]
+        matrices = _matrices(network)
         if name not in matrices:
             raise AnalysisError(
                 f"delta-rank: the model of {calling(network.name)} has no matrix {name!r}."
-                f"{suggest(name, matrices)} Give parameter, one of: {', '.join(matrices) or 'none'}."
+                f"{suggest(name, matrices)} Give parameter, one of: {', '.join(matrices)}."
             )
         begun = build(network.experiment).model.state_dict()[name]
         change = now[name].detach().cpu().double() - begun.double()
@@ -45,3 +51,8 @@ class DeltaRank(Measurement[DeltaRankSpec]):
         return Found(
             {"rank": rank.double(), "effective": effective, "norm": change.norm()}, {"values": values}
         )
+
+
+def _matrices(network: Network) -> list[str]:
+    tensors = network.model.state_dict()
+    return [name for name, value in tensors.items() if value.dim() == 2 and value.is_floating_point()]

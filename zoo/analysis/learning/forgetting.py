@@ -117,9 +117,8 @@ class DormantUnits(Measurement[DormantUnitsSpec]):
         assert network is not None
         model, spec = network.model, self.spec
         x = network.batch(spec.split, spec.seed, 0, spec.trials).x
-        sites = [spec.site] if spec.site else list(getattr(model, "hidden", ())) or [model.exposed]
-        if not isinstance(model, Layered) and not spec.site:
-            sites = [model.exposed]
+        layers = model.hidden if isinstance(model, Layered) else ()
+        sites = [spec.site] if spec.site else [*layers] or [model.exposed]
         missing = [site for site in sites if site not in model.sites]
         if missing:
             raise AnalysisError(
