@@ -111,7 +111,8 @@ def test_cues_and_noise(kind: str) -> None:
     """The cue goes off when it is time to respond; noise has the same power per second at every step size."""
     made = []
     for noise in (0.0, 0.1):
-        spec = spec_class("tasks", kind).model_validate({"kind": kind, "noise": noise})
+        fields = {"kind": kind, "noise": noise, **({"wait": [0.1]} if kind == "delayed-comparison" else {})}
+        spec = spec_class("tasks", kind).model_validate(fields)
         made.append(implementation("tasks", kind)(spec).batch("train", 0, 0, 100))
     quiet, noisy = made
     respond = len(spec.periods) - 1

@@ -89,6 +89,26 @@ def test_walks_are_smooth_stay_inside_and_heed_the_walls() -> None:
     assert inside.double().mean() > 0.8
 
 
+def test_walks_begin_anywhere_and_go_where_they_face() -> None:
+    batch = path(steps=3, border=0.0).batch("train", 0, 0, 2000)
+    start, heading = batch.x[:, 0, 2:], batch.latents["heading"]
+    for axis in (0, 1):
+        assert start[:, axis].aminmax().min.item() == pytest.approx(-1.1, abs=0.02)
+        assert start[:, axis].aminmax().max.item() == pytest.approx(1.1, abs=0.02)
+    assert heading[:, 0].cos().mean().abs() < 0.05
+    assert heading[:, 0].sin().mean().abs() < 0.05
+    inside = (batch.latents["position"].abs() < 1.1).all(-1).all(-1)
+    went = torch.atan2(batch.x[..., 1], batch.x[..., 0])[inside]
+    torch.testing.assert_close(torch.cos(went - heading[inside]), torch.ones_like(went), atol=1e-3, rtol=0)
+
+
+def test_a_place_is_read_from_the_three_most_active_cells() -> None:
+    task = path(code="cells", cells=20)
+    y = torch.zeros(1, 1, 20)
+    y[..., [3, 8, 12, 15]] = torch.tensor([1.0, 0.5, 0.6, 0.4])
+    torch.testing.assert_close(task.held(y)[0, 0], _places(task.spec, y)[[3, 8, 12]].mean(0))
+
+
 def test_walks_drift_to_the_anchor() -> None:
     biased = path(drift=0.05, anchor=[0.5, -0.5], steps=300).batch("train", 0, 0, 300)
     torch.testing.assert_close(biased.y[:, -1].mean(0), torch.tensor([0.5, -0.5]), atol=0.05, rtol=0)
