@@ -49,7 +49,7 @@ class ParticlePosterior(Measurement[ParticlePosteriorSpec]):
         assert isinstance(model, Filter)
         if self.spec.observe != ObservationSpec() or run.inputs is None or run.site != model.exposed:
             raise AnalysisError(
-                "particle-posterior looks at whole clouds at all steps; leave out 'site' and 'observe'."
+                "particle-posterior looks at whole clouds at all steps; leave out 'observe' and 'site'."
             )
         cloud = model.cloud(run.states)
         mean, n = cloud.mean(-2), cloud.shape[-2]
