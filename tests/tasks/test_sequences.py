@@ -160,6 +160,34 @@ def test_brackets_match_and_what_may_come_next(kinds: int, depth: int) -> None:
         assert sum(f for _, f in following) / len(following) == pytest.approx(0.6, abs=0.04)
 
 
+def test_any_symbol_comes_by_error_and_when_all_is_lost() -> None:
+    spec = RegularLanguageSpec(language="tomita-1", error=1.0, steps=50)
+    assert RegularLanguage(spec).batch("train", 0, 0, 100).x.mean((0, 1)).tolist() == pytest.approx(
+        [0.5, 0.5], abs=0.03
+    )
+    batch = RegularLanguage(spec.updated(error=0.1)).batch("train", 0, 0, 200)
+    lost = batch.latents["state"][:, :-1] == 1  # after a 0, nothing is only ones
+    assert batch.x[:, 1:][lost].mean(0).tolist() == pytest.approx([0.5, 0.5], abs=0.03)
+
+
+def test_depths_of_brackets_and_what_counts_as_closing() -> None:
+    """Who always opens, and would close with the wrong bracket, is right only where none is open."""
+    task = Dyck(DyckSpec(depth=3))
+    batch = task.batch("train", 0, 0, 100)
+    depth = (batch.x[..., :2].sum(-1) - batch.x[..., 2:].sum(-1)).cumsum(1)
+    assert torch.equal(batch.latents["depth"], depth.long())
+    wrong = torch.cat([torch.full_like(batch.y[..., :2], 2.0), 1 - batch.y[..., 2:]], -1)
+    found = task.metrics(wrong, batch)
+    torch.testing.assert_close(found["accuracy"], (depth == 0).float().mean(1))
+    assert torch.equal(found["final_accuracy"], (depth[:, -1] == 0).float())
+
+
+def test_strings_break_anywhere() -> None:
+    batch = Dyck(DyckSpec(brackets=1, target="valid", steps=20)).batch("train", 0, 0, 500)
+    first = batch.latents["valid"].sum(1)
+    assert len(first[first < 20].unique()) > 10
+
+
 def test_broken_strings_are_told() -> None:
     spec = DyckSpec(target="valid", brackets=2, depth=3)
     batch = Dyck(spec).batch("train", 0, 0, 300)
