@@ -17,7 +17,7 @@ from zoo.errors import AnalysisError, MissingDependencyError, SpecError
 from zoo.specs.tasks.chaos import SYSTEMS, ChaosSpec, DystsSpec
 from zoo.tasks import catalogue
 from zoo.tasks.chaos import Chaos, Dysts
-from zoo.tasks.flows import FLOWS, mackey_glass, sample
+from zoo.tasks.flows import FLOWS, mackey_glass, origin, sample
 
 
 def chaos(**fields: Any) -> Chaos:
@@ -103,6 +103,28 @@ def test_splits_have_trajectories_of_their_own() -> None:
     assert not train & states("test")
     assert not states("validation") & states("test")
     assert states("again") == states("test")
+
+
+def test_noise_is_new_in_every_split() -> None:
+    task = chaos(noise=0.5)
+    noise = []
+    for split in ("train", "validation"):
+        batch = task.batch(split, 0, 0, 400)
+        seen = batch.x - batch.latents["state"][..., :1]
+        noise.append(torch.stack([seen[batch.latents["trajectory"] == k][0] for k in range(20)]).flatten())
+    assert torch.corrcoef(torch.stack(noise))[0, 1].abs() < 0.15
+
+
+def test_initial_states_are_near_a_point_or_on_the_ray_to_it() -> None:
+    point, size = (each.float() for each in origin("lorenz", 3))
+    fields = {"burn_in": 0, "steps": 2, "trajectories": 500, "spread": 0.3}
+    near = chaos(**fields).batch("train", 0, 0, 2000).latents["state"][:, 0]
+    assert (near.std(0) / size).tolist() == pytest.approx([0.3] * 3, rel=0.1)
+    ray = chaos(**fields, start="ray").batch("train", 0, 0, 2000).latents["state"][:, 0]
+    factor = ray @ point / (point @ point)
+    torch.testing.assert_close(ray, factor[:, None] * point)
+    assert 0 <= factor.min() < 0.02
+    assert 0.28 < factor.max() <= 0.3
 
 
 def test_standardised_or_in_its_own_units() -> None:
