@@ -21,6 +21,8 @@ from pydantic.fields import FieldInfo
 from zoo import registry
 from zoo.specs import base, reading
 from zoo.specs.analyses.base import CalculationSpec, ComparatorSpec, MeasurementSpec
+from zoo.specs.base import Spec
+from zoo.specs.claim import ClaimSpec
 from zoo.specs.derivation import DerivationSpec
 from zoo.specs.experiment import (
     EvaluationSpec,
@@ -337,6 +339,16 @@ def some(family: str, least: Callable[[type[Any]], bool]) -> st.SearchStrategy[A
     return st.sampled_from([cls for cls in classes if least(cls)]).flatmap(of)
 
 
+def about(draw: st.DrawFn, metrics: st.SearchStrategy[str], spec: type[Spec]) -> tuple[ClaimSpec, ...]:
+    """Claims on some of these metrics, as an experiment or a study has them."""
+    claims: tuple[ClaimSpec, ...] = draw(of(spec.model_fields["claims"].annotation))
+    per = st.lists(metrics, max_size=3)
+    return tuple(
+        claim.model_copy(update={"metric": draw(metrics), "minus": None, "per": tuple(draw(per))})
+        for claim in claims
+    )
+
+
 @st.composite
 def experiments(draw: st.DrawFn) -> ExperimentSpec:
     """Those that learn something, and those that have nothing to learn."""
@@ -347,9 +359,11 @@ def experiments(draw: st.DrawFn) -> ExperimentSpec:
         "train": of(TrainSpec).map(lambda train: train if learns else train.updated(steps=0)),
     }
     fields = ExperimentSpec.model_fields
-    done = {*parts, "spec", "derived"}
+    done = {*parts, "spec", "derived", "claims"}
     parts |= {n: of(f.annotation, tuple(f.metadata)) for n, f in fields.items() if n not in done}
     drawn = {name: draw(part) for name, part in parts.items()}
+    measured = ["train/steps", *(f"{split}/loss" for split in drawn["record"].evaluation.splits)]
+    drawn["claims"] = about(draw, st.sampled_from(measured), ExperimentSpec)
     plain = {"model": {"kind": "gru"}, "task": {"kind": "sine"}, "learner": {"kind": "backprop"}}
     for instead in ({}, {"learner": plain["learner"]}, plain):
         try:
@@ -376,12 +390,6 @@ def studies(draw: st.DrawFn) -> StudySpec:
     measured = some("analyses", lambda cls: issubclass(cls, MeasurementSpec))
     calculated = some("analyses", lambda cls: issubclass(cls, CalculationSpec))
     metrics = st.sampled_from(keys).map(lambda key: f"{key}/mean")
-    claims = [
-        claim.model_copy(
-            update={"metric": draw(metrics), "minus": None, "per": tuple(draw(st.lists(metrics, max_size=3)))}
-        )
-        for claim in draw(of(fields["claims"].annotation))
-    ]
     by_field, reference = draw(st.none() | LINES), draw(st.none() | LINES)
     return StudySpec(
         **parts,
@@ -394,7 +402,7 @@ def studies(draw: st.DrawFn) -> StudySpec:
         comparisons={key: draw(compared) for key in keys[:cut]},
         measurements={key: draw(measured) for key in keys[cut:end]},
         calculations={key: draw(calculated) for key in keys[end:]},
-        claims=tuple(claims),
+        claims=about(draw, metrics, StudySpec),
     )
 
 

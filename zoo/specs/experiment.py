@@ -240,7 +240,9 @@ class ExperimentSpec(Spec):
         cannot stand there.
         """
         population = self.population or PopulationSpec()
-        data: dict[str, Any] = {**self.plain(), "population": None}
+        # What does not vary is known to be valid: only the rest is written out, and read again.
+        parts = self.model_dump(mode="json", include={path.partition(".")[0] for path in variation})
+        data: dict[str, Any] = {**dict(self), **parts, "population": None}
         for path, value in variation.items():
             *parents, last = path.split(".")
             node: Any = data
