@@ -231,7 +231,7 @@ def compare(kind: str) -> str:
     found = side_by_side(train(model.unroll), train(lambda x: loop(model, x)), RUNS, warmup=2)
     rates = [BATCH * STEPS / seconds / 1e6 for seconds in (found.ours, found.theirs)]
     spread = f"{found.ratio:.2f} ({found.spread[0]:.2f}–{found.spread[1]:.2f})"
-    return f"| `{kind}` | {rates[0]:.2f} | {rates[1]:.2f} | {spread} | {LIQUID if kind == 'ltc' else GOAL} |"
+    return f"| `{kind}` | {rates[0]:.2g} | {rates[1]:.2g} | {spread} | {LIQUID if kind == 'ltc' else GOAL} |"
 
 
 if __name__ == "__main__":
