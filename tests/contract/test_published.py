@@ -35,6 +35,8 @@ from zoo.specs.loading import load
 FOLDERS = sorted(path.parent for path in shipped("registry").glob("*/record.json"))
 LONG = ("ddpm-bump2d-tiny", "expander-acam-n1000", "multitask-rnn")
 """Those that take longest to measure, which they are where slow tests run."""
+AMPLIFYING = ("rfpf-localization-m3",)
+"""Those that amplify rounding, in which processors differ: three particles, weighed again at each step."""
 
 
 @pytest.fixture(params=FOLDERS, ids=lambda path: path.name)
@@ -46,6 +48,11 @@ def test_it_verifies(folder: CheckpointFolder) -> None:
     result = zoo.verify(folder)
     assert result.holds
     assert len(result.replays) == (folder.record.members or 1)
+
+
+def _slack(folder: CheckpointFolder) -> float:
+    """How far a metric may be from the one on another processor: ten times what an output may be."""
+    return 10 * folder.record.golden["cpu"].atol
 
 
 @pytest.mark.parametrize(
@@ -61,7 +68,7 @@ def test_its_metrics_and_verdicts_are_facts(folder: CheckpointFolder) -> None:
     measured = measure_members(folder)
     assert measured.keys() == record.metrics.keys() - {"train/steps"}
     for name, values in measured.items():
-        assert values == pytest.approx(record.metrics[name], rel=1e-3, abs=1e-4)
+        assert values == pytest.approx(record.metrics[name], rel=1e-3, abs=_slack(folder))
     assert record.metrics["train/steps"] == tuple(map(float, record.steps))
     assert record.claims == tuple(claim.judge(record.metrics) for claim in folder.experiment.claims)
 
@@ -100,7 +107,8 @@ def test_its_numbers_are_facts(folder: CheckpointFolder) -> None:
     for name, entry in record.files.items():
         assert (len(found[name]), hashlib.sha256(found[name]).hexdigest()) == (entry.size, entry.sha256)
     assert sum(map(len, found.values())) < 2_000_000
-    assert record.golden == TOLERANCES
+    wider = {"cpu": TOLERANCES["cpu"].model_copy(update={"atol": 1e-4})} if record.name in AMPLIFYING else {}
+    assert record.golden == TOLERANCES | wider
     assert datetime.fromisoformat(record.created).utcoffset() == timedelta(0)
     assert all(seconds >= 0 for seconds in record.wall_time)
     assert spdx(record.license) == record.license == folder.experiment.license
@@ -109,7 +117,10 @@ def test_its_numbers_are_facts(folder: CheckpointFolder) -> None:
 def test_its_golden_outputs_are_what_it_computes(folder: CheckpointFolder) -> None:
     golden, tolerance = folder.tensors(GOLDEN), folder.record.golden["cpu"]
     trials = folder.experiment.record.golden_trials
-    assert torch.equal(golden["x"], load_network(folder).batch("test", 0, 0, trials).x)
+    x = load_network(folder).batch("test", 0, 0, trials).x
+    torch.testing.assert_close(
+        x, golden["x"], rtol=1e-6, atol=1e-6
+    )  # processors differ in the last bit of a sine
     for member in range(folder.record.members or 1):
         with torch.no_grad():
             y = load_network(folder, member)(golden["x"]).y
@@ -124,7 +135,7 @@ def test_its_curve_ends_with_what_the_network_does(folder: CheckpointFolder) -> 
         for name, values in measured.items():
             recorded = curve.values[f"validation/{name}"]
             assert len(recorded) == len(curve.steps)
-            assert recorded[-1] == pytest.approx(values.mean().item(), rel=1e-3, abs=1e-4)
+            assert recorded[-1] == pytest.approx(values.mean().item(), rel=1e-3, abs=_slack(folder))
 
 
 def test_its_card_says_what_its_record_says(folder: CheckpointFolder) -> None:

@@ -122,14 +122,14 @@ def test_sources_are_strict() -> None:
 
 
 def declared(**changes: Any) -> ExperimentSpec:
-    model = {"kind": "recording", "trials": 8, "steps": 47, "units": 4, "channels": 2, "outputs": 1}
-    latents = {"rates": {"shape": [47, 4]}, "context": {"whole": True}, "choice": {}, "end": {"whole": True}}
-    latents |= {"epoch": {"shape": [47], "whole": True}, "coherence_1": {}}
+    model = {"kind": "recording", "trials": 8, "steps": 72, "units": 4, "channels": 2, "outputs": 1}
+    latents = {"rates": {"shape": [72, 4]}, "context": {"whole": True}, "choice": {}, "end": {"whole": True}}
+    latents |= {"epoch": {"shape": [72], "whole": True}, "coherence_1": {}}
     source = {"kind": "network", "of": "lif-decision/0", "units": 4, "trials": 8, "dt": 0.02}
     document = {
         "name": "seen",
         "model": {**model, "latents": latents, "signal": "spikes", "dt": 0.02, "source": source, **changes},
-        "task": {"kind": "recorded", "trials": 8, "steps": 47, "width": 1},
+        "task": {"kind": "recorded", "trials": 8, "steps": 72, "width": 1},
         "learner": {"kind": "none"},
         "train": {"steps": 0},
         "record": {"snapshots": None},
