@@ -82,7 +82,7 @@ def usual(model: Dynamics, begun: torch.Tensor, u: torch.Tensor, ours: float) ->
             speed.square().backward()
             optimizer.step()
             slower.step()
-        speeds.append(float(speed))
+        speeds.append(speed.item())
     seconds = (time.perf_counter() - before) / len(begun)
     reached = ", ".join(f"{speed:.0e}" for speed in sorted(speeds))
     print(f"Adam from one start: {seconds:.2f} s, to speeds of {reached}; {seconds / ours:.0f} times ours\n")
