@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
@@ -238,13 +239,14 @@ class ConstraintsSpec(Spec):
 
 
 def _loops(pairs: Iterable[tuple[Any, Any]]) -> bool:
-    """Whether some of these arrows can be followed for ever."""
-    pairs = set(pairs)
-    while pairs:
-        ends = {source for _, source in pairs}
-        if (left := {pair for pair in pairs if pair[0] in ends}) == pairs:
-            return True
-        pairs = left
+    """Whether some of these connections lead back to where they came from."""
+    order: TopologicalSorter[Any] = TopologicalSorter()
+    for target, source in pairs:
+        order.add(target, source)
+    try:
+        order.prepare()
+    except CycleError:
+        return True
     return False
 
 
