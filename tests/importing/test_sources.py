@@ -123,7 +123,12 @@ def test_sources_are_strict() -> None:
 
 def declared(**changes: Any) -> ExperimentSpec:
     model = {"kind": "recording", "trials": 8, "steps": 72, "units": 4, "channels": 2, "outputs": 1}
-    latents = {"rates": {"shape": [72, 4]}, "context": {"whole": True}, "choice": {}, "end": {"whole": True}}
+    latents = {
+        "rates": {"shape": [72, 4]},
+        "context": {"whole": True},
+        "choice": {"whole": True},
+        "end": {"whole": True},
+    }
     latents |= {"epoch": {"shape": [72], "whole": True}, "coherence_1": {}}
     source = {"kind": "network", "of": "lif-decision/0", "units": 4, "trials": 8, "dt": 0.02}
     document = {
