@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import fmean
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -33,10 +35,20 @@ from zoo.specs.license import spdx
 from zoo.specs.loading import load
 
 FOLDERS = sorted(path.parent for path in shipped("registry").glob("*/record.json"))
-LONG = ("ddpm-bump2d-tiny", "expander-acam-n1000", "multitask-rnn")
-"""Those that take longest to measure, which they are where slow tests run."""
 AMPLIFYING = ("rfpf-localization-m3",)
 """Those that amplify rounding, in which processors differ: three particles, weighed again at each step."""
+
+
+Members = Callable[[CheckpointFolder], Sequence[int]]
+
+
+def one_member(folder: CheckpointFolder) -> Sequence[int]:
+    """Not the same of each, so that all places in a file are looked at."""
+    return (crc32(folder.record.name.encode()) % (folder.record.members or 1),)
+
+
+def all_members(folder: CheckpointFolder) -> Sequence[int]:
+    return range(folder.record.members or 1)
 
 
 @pytest.fixture(params=FOLDERS, ids=lambda path: path.name)
@@ -55,20 +67,18 @@ def _slack(folder: CheckpointFolder) -> float:
     return 10 * folder.record.golden["cpu"].atol
 
 
-@pytest.mark.parametrize(
-    "folder",
-    [
-        pytest.param(each, marks=pytest.mark.slow if each.name in LONG else (), id=each.name)
-        for each in FOLDERS
-    ],
-    indirect=True,
-)
-def test_its_metrics_and_verdicts_are_facts(folder: CheckpointFolder) -> None:
-    record = folder.record
-    measured = measure_members(folder)
+@pytest.mark.parametrize("which", [one_member, pytest.param(all_members, marks=pytest.mark.slow)])
+def test_its_metrics_are_facts(folder: CheckpointFolder, which: Members) -> None:
+    record, members = folder.record, which(folder)
+    measured = measure_members(folder, members=members)
     assert measured.keys() == record.metrics.keys() - {"train/steps"}
     for name, values in measured.items():
-        assert values == pytest.approx(record.metrics[name], rel=1e-3, abs=_slack(folder))
+        recorded = tuple(record.metrics[name][member] for member in members)
+        assert values == pytest.approx(recorded, rel=1e-3, abs=_slack(folder))
+
+
+def test_its_verdicts_follow_from_its_metrics(folder: CheckpointFolder) -> None:
+    record = folder.record
     assert record.metrics["train/steps"] == tuple(map(float, record.steps))
     assert record.claims == tuple(claim.judge(record.metrics) for claim in folder.experiment.claims)
 
@@ -127,9 +137,11 @@ def test_its_golden_outputs_are_what_it_computes(folder: CheckpointFolder) -> No
         torch.testing.assert_close(y, golden["y"][member], rtol=tolerance.rtol, atol=tolerance.atol)
 
 
-def test_its_curve_ends_with_what_the_network_does(folder: CheckpointFolder) -> None:
+@pytest.mark.parametrize("which", [one_member, pytest.param(all_members, marks=pytest.mark.slow)])
+def test_its_curve_ends_with_what_the_network_does(folder: CheckpointFolder, which: Members) -> None:
     trials = folder.experiment.train.validation_trials
-    for member, curve in enumerate(folder.record.curve):
+    for member in which(folder) if folder.record.curve else ():
+        curve = folder.record.curve[member]
         assert curve.steps[-1] == folder.record.steps[member]
         measured = load_network(folder, member).measure("validation", trials)
         for name, values in measured.items():

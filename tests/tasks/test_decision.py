@@ -102,6 +102,21 @@ def test_frequencies_differ_as_declared_and_stay_in_range() -> None:
     assert (task.oracle(batch) == batch.y).all()
 
 
+def test_a_graded_comparison_says_by_how_much_and_is_judged_when_due() -> None:
+    """The target of Dubreuil et al. (2022): (f1 - f2) / (fmax - fmin), and nothing asked before."""
+    spec = ComparisonSpec(difference=(8.0, 16.0, 24.0), noise=0.0, graded=True, hold=False)
+    task = Comparison(spec)
+    batch = task.batch("train", 0, 0, 300)
+    due = batch.latents["epoch"] == 5
+    first, second = batch.latents["first"], batch.latents["second"]
+    assert sorted({round(abs(float(y)), 4) for y in batch.y[due]}) == [0.3333, 0.6667, 1.0]
+    torch.testing.assert_close(batch.y[..., 0], due * ((first - second) / 24)[:, None])
+    assert torch.equal(batch.mask > 0, due)
+    torch.testing.assert_close(task.oracle(batch), batch.y)
+    assert task.metrics(batch.y, batch)["accuracy"].all()
+    assert not task.metrics(-batch.y, batch)["accuracy"].any()
+
+
 TIMED = {"delayed-comparison": [1], "working-memory": [0, 1, 2, 3], "go-no-go": [1, 2]}
 """Inputs that have noise, by the kind."""
 

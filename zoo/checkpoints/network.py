@@ -134,10 +134,12 @@ def replay(folder: CheckpointFolder, device: str = "cpu") -> list[Replay]:
     return found
 
 
-def measure_members(folder: CheckpointFolder, device: str = "cpu") -> dict[str, tuple[float | None, ...]]:
-    """The metrics of the record measured again: ``split/name`` → a value for each member."""
+def measure_members(
+    folder: CheckpointFolder, device: str = "cpu", *, members: Sequence[int] | None = None
+) -> dict[str, tuple[float | None, ...]]:
+    """The metrics of the record measured again: ``split/name`` → a value for each member, or each of some."""
     found = []
-    for index in range(folder.record.members or 1):
+    for index in range(folder.record.members or 1) if members is None else members:
         network = load_network(folder, index if folder.record.members else None).to(device)
         found.append(evaluate(network))
     names = dict.fromkeys(name for each in found for name in each)

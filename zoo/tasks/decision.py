@@ -105,21 +105,28 @@ class Comparison(Task):
         felt = torch.where(epoch == 3, (second[:, None] - middle) / half, felt)
         felt = felt + white * (spec.noise / math.sqrt(spec.dt))
         x = torch.stack([(epoch < 5).to(felt), felt], -1)
-        y = torch.where(epoch == 5, choice[:, None], 0.0)[..., None]
+        y = torch.where(epoch == 5, self._answer(spec, first - second)[:, None], 0.0)[..., None]
+        mask = (epoch == 5) | ((epoch < 5) & spec.hold)
         latents = {"first": first, "second": second, "choice": choice.long()}
         latents |= {"end": ends[:, -1], "epoch": epoch}
-        return Batch(x, y, (epoch < 6).to(y.dtype), torch.zeros(examples), latents)
+        return Batch(x, y, mask.to(y.dtype), torch.zeros(examples), latents)
 
     def oracle(self, batch: Batch) -> Tensor:
-        """The sign of the difference of what was felt on average in the two periods, which are known."""
-        epoch, felt = batch.latents["epoch"], batch.x[..., 1]
+        """The answer to what was felt on average in the two periods, which are known."""
+        spec, epoch, felt = self.spec, batch.latents["epoch"], batch.x[..., 1]
         first, second = ((felt * (epoch == k)).sum(1) / (epoch == k).sum(1) for k in (1, 3))
-        return torch.where(epoch == 5, (first - second).sign()[:, None], 0.0)[..., None]
+        difference = (first - second) * (spec.high - spec.low) / 2
+        return torch.where(epoch == 5, self._answer(spec, difference)[:, None], 0.0)[..., None]
 
     def metrics(self, y: Tensor, batch: Batch) -> dict[str, Tensor]:
         """``accuracy``: 1 where the output has the right sign at the last step of the trial."""
         last = at_end(y[..., 0], batch.latents["end"][:, None])
         return {"accuracy": (last * batch.latents["choice"] > 0).to(y.dtype)}
+
+    @staticmethod
+    def _answer(spec: ComparisonSpec, difference: Tensor) -> Tensor:
+        """To a difference of frequencies in Hz, of the same shape."""
+        return difference / (spec.high - spec.low) if spec.graded else difference.sign()
 
 
 class WorkingMemory(Task):

@@ -70,7 +70,8 @@ class ComparisonSpec(TimedSpec):
 
     Inputs are a cue that is 1 until it is time to respond, and the frequency while it is felt, scaled so that
     ``low`` is -1 and ``high`` is 1. The output while a response is due is 1 where the first was faster and -1
-    where the second was; before, it is 0.
+    where the second was; before, it is 0. With ``graded`` and without ``hold`` it is the task of Dubreuil et
+    al. (2022), but for the cue.
     """
 
     kind: Literal["delayed-comparison"] = "delayed-comparison"
@@ -91,6 +92,11 @@ class ComparisonSpec(TimedSpec):
     second: Drawn = (0.5,)
     wait: Skippable = (0.0,)
     response: Drawn = (0.2,)
+    graded: bool = False
+    """Whether the output says by how much as well: the difference, first less second, as a part of the range
+    from ``low`` to ``high``."""
+    hold: bool = True
+    """Whether the output has to be 0 before a response is due; if not, it may be anything."""
     splits: dict[str, dict[str, Any]] = {"longer": {"stretch": 2.0}, "noisier": {"noise": 0.05}}
 
     @property
