@@ -37,7 +37,7 @@ def start(spec: ExperimentSpec, folder: Path) -> subprocess.Popen[bytes]:
 
 def test_killed_for_real_and_resumed(tmp_path: Path) -> None:
     """kill -9 at three points of a run; in the end the weights are those of a straight run, bit for bit."""
-    train = {"steps": 400, "batch_size": 8, "validate_every": 50, "save_every": 20}
+    train = {"steps": 200, "batch_size": 8, "validate_every": 50, "save_every": 10}
     spec = experiment(
         "rate-leaky", learner="backprop-clipped", train=train, record={"snapshots": {"base": 2}}
     )
@@ -45,14 +45,14 @@ def test_killed_for_real_and_resumed(tmp_path: Path) -> None:
     expected = straight.fit(progress=False)
     killed = Run.of(spec, tmp_path / "killed")
     kills = 0
-    for after in (40, 120, 260):
+    for after in (20, 60, 120):
         process = start(spec, killed.folder)
         while process.poll() is None:
             if (killed.folder / "state.ckpt").exists() and _saved_step(killed) >= after:
                 process.send_signal(signal.SIGKILL)
                 kills += process.wait() == -signal.SIGKILL
                 break
-            time.sleep(0.01)
+            time.sleep(0.05)
     assert kills == 3
     assert not killed.finished
     result = killed.fit(progress=False)

@@ -28,7 +28,7 @@ MODELS = [
 LEARNERS = [
     name for name, spec in examples.LEARNERS.items() if implementation("learners", spec["kind"]).vectorises
 ]
-LONG = ("elman", "gru", "rate-leaky", "mlp")
+LONG = ("elman", "mlp")
 """Models that every run of the tests trains for 200 steps; the others for 40, and 200 if slow tests run."""
 GRIDS: dict[str, Any] = {
     "seeds": {},
