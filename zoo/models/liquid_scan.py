@@ -6,6 +6,9 @@ where p and q, the parts of the inputs, are there for all time steps beforehand.
 and ten times in the same: both sums are one batched product, and so are the gradients of a and w. Nothing of
 that size is kept for the way back, where the gates are computed again. Where gates are those of neurons
 (o_ji = o_i), there are only ``batch × hidden`` of them, and the sums are matrix products.
+
+What is computed of a gate is 2 o - 1 = tanh(s/2 v - k/2), which takes less time than σ; the sums make up for
+it by half of a and w as factors, and half of their sums besides.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ CACHE = 2**17
 TINY = 1e-20
 """In the place of slopes that are zero, by which sums are divided."""
 
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 class LiquidScan(torch.autograd.Function):
@@ -99,21 +102,22 @@ def _of(part: slice, inputs: Sequence[Tensor]) -> list[Tensor]:
 
 
 class Gates:
-    """Gates o of several networks, and sums over them. Potentials are ``[unit, network, batch]`` here.
+    """Gates 2 o - 1 of several networks, and sums over them. Potentials are ``[unit, network, batch]`` here.
 
-    Gates of synapses are ``[to, network, from, batch]``, those of neurons ``[network, from, batch]``.
+    Gates of synapses are ``[to, network, from, batch]``, those of neurons ``[network, from, batch]``; what is
+    kept of s, k, a and w is their half.
     """
 
     def __init__(self, slope: Tensor, shift: Tensor, toward: Tensor, weight: Tensor) -> None:
         self.each = slope.dim() == 3
         self.networks, self.units = weight.shape[:2]
         own = slope.transpose(0, 1) if self.each else slope
-        self.slope = torch.where(own == 0, TINY, own)[..., None]
-        self.shift = (shift.transpose(0, 1) if self.each else shift)[..., None].contiguous()
+        self.slope = torch.where(own == 0, TINY, own)[..., None] / 2
+        self.shift = (shift.transpose(0, 1) if self.each else shift)[..., None].contiguous() / 2
         if self.each:
-            self.pairs = torch.stack([toward, weight], 2).transpose(0, 1).flatten(0, 1)
+            self.pairs = torch.stack([toward, weight], 2).transpose(0, 1).flatten(0, 1) / 2
         else:
-            self.pairs = torch.cat([toward, weight], 1)
+            self.pairs = torch.cat([toward, weight], 1) / 2
 
     def room(self, batch: int) -> Tensor:
         """For the gates of a solver step."""
@@ -121,13 +125,15 @@ class Gates:
 
     def open(self, v: Tensor, out: Tensor) -> None:
         """Puts the gates into ``out``."""
-        torch.mul(self.slope, v.transpose(0, 1), out=out).sub_(self.shift).sigmoid_()
+        torch.mul(self.slope, v.transpose(0, 1), out=out).sub_(self.shift).tanh_()
 
     def joined(self, pull: Tensor, total: Tensor) -> Tensor:
-        """p and q ``[…, unit, network, batch]`` as one, laid out as the sums."""
+        """p and q ``[…, unit, network, batch]`` as one, laid out as the sums, with what these always have."""
         if self.each:
-            return torch.stack([pull, total], -2).flatten(-4, -3)
-        return torch.cat([pull, total], -3).transpose(-3, -2).contiguous()
+            joined = torch.stack([pull, total], -2).flatten(-4, -3)
+        else:
+            joined = torch.cat([pull, total], -3).transpose(-3, -2).contiguous()
+        return joined.add_(self.pairs.sum(-1, keepdim=True))
 
     def split(self, joined: Tensor) -> tuple[Tensor, Tensor]:
         """The other way, as views."""
@@ -142,7 +148,7 @@ class Gates:
         return opened.flatten(0, 1) if self.each else opened
 
     def turned(self) -> Tensor:
-        """What takes the gradient of the sums to s times that of s v - k."""
+        """What takes the gradient of the sums to s/2 times that of (s v - k) / 2."""
         slope = self.slope.flatten(0, 1) if self.each else self.slope
         return (self.pairs.mT * slope).contiguous()
 
@@ -196,7 +202,8 @@ def _back(
     values, opposite = potentials.unbind(0), (-potentials).unbind(0)
     opened, pulled = gates.room(grad.shape[2]), gates.room(grad.shape[2])
     flat, flat_pulled = gates.flat(opened), gates.flat(pulled)
-    of_pairs, by_slope, by_shift = (torch.zeros_like(value) for value in (gates.pairs, opened, opened))
+    of_pairs, by_slope, by_shift = (torch.zeros_like(value) for value in (gates.pairs, opened, gates.slope))
+    rows, ones, of_rows = pulled.flatten(0, -2), pulled.new_ones(pulled.shape[-1]), by_shift.flatten()
     errors = grad.movedim(-1, 1).contiguous().unbind(0)
     e, received = errors[-1].clone(), torch.empty_like(pulled[0] if gates.each else pulled)
     for t in range(len(sums) - 1, -1, -1):
@@ -205,15 +212,16 @@ def _back(
         torch.div(e, below[t], out=of_above[t])
         torch.mul(of_above[t], opposite[t + 1], out=of_below[t])
         torch.bmm(turned, of_both[t], out=flat_pulled)
-        _sigmoid_backward(pulled, opened, grad_input=pulled)
+        _tanh_backward(pulled, opened, grad_input=pulled)
         by_slope.addcmul_(pulled, v)
-        by_shift.add_(pulled)
+        of_rows.addmv_(rows, ones)
         of_pairs.baddbmm_(of_both[t], flat.mT)
         inward = torch.sum(pulled, 0, out=received) if gates.each else pulled
         torch.addcmul(inward.transpose(0, 1), c, of_above[t], out=e)
         if t and t % unfolds == 0:
             e.add_(errors[t // unfolds - 1])
-    each = [(value.sum(-1) / gates.slope[..., 0]) for value in (by_slope, by_shift)]
+    each = [value.sum(-1) / (2 * gates.slope[..., 0]) for value in (by_slope, by_shift)]
+    of_pairs.add_(of_sums.sum((0, -1))[..., None]).div_(2)
     of_slope, of_shift = (value.transpose(0, 1) if gates.each else value for value in each)
     if gates.each:
         of_toward, of_weight = of_pairs.unflatten(0, (gates.units, gates.networks)).transpose(0, 1).unbind(2)
