@@ -126,7 +126,7 @@ def test_residuals_against_the_authors(operators: Tensor) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         simdist = pytest.importorskip("DSA.simdist")
-    pairs = [(0, 1), (2, 3), (4, 5)]
+    pairs = [(0, 1), (2, 3)]
     found = align(operators, torch.tensor(pairs))
     for ours, (i, j) in zip(found.angle.tolist(), pairs, strict=True):
         theirs = simdist.SimilarityTransformDist(iters=600, lr=5e-3, score_method="angular", device="cpu")
@@ -139,8 +139,9 @@ def test_a_population_shows_better_ways(operators: Tensor) -> None:
     alone = align(operators, together.pairs, starts=procrustes.STARTS // 4)
     assert (together.residual <= alone.residual * 1.0001).all()
     assert (together.residual < alone.residual * 0.999).double().mean() > 0.1
-    thorough = align(operators, together.pairs, starts=48)
-    assert together.residual.mean() <= 1.002 * thorough.residual.mean()
+    some = slice(None, None, 5)
+    thorough = align(operators, together.pairs[some], starts=48)
+    assert together.residual[some].mean() <= 1.002 * thorough.residual.mean()
 
 
 def test_few_landmarks_serve_many_operators(operators: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:

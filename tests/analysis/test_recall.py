@@ -28,7 +28,7 @@ def test_crossings_lie_between_loads() -> None:
 def test_hebb_breaks_down_and_the_pseudo_inverse_does_not() -> None:
     loads = (0.05, 0.1, 0.15, 0.2, 0.3, 0.9)
     hopfield, inverse = (
-        measure([network(name)], "recall", units=(200,), loads=loads, draws=3)
+        measure([network(name)], "recall", units=(120,), loads=loads, draws=3)
         for name in ("hopfield", "hopfield-sequential")
     )
     (hebb,), (exact,) = hopfield.values(), inverse.values()

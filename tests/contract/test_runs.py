@@ -29,13 +29,21 @@ from zoo.training.run import Run
 
 STORING = {learner for _, learner in MEMORIES.values()}
 LEARNING = [learner for learner in LEARNERS if learner not in STORING]
+EVERY = 4
+"""One in so many tasks and models, which keep nothing but weights, is resumed where slow tests do not run."""
+OF_LEARNERS = [(*PARTNERS.get(learner, ("elman", "flip-flop")), learner) for learner in LEARNING]
+OF_TASKS = [("elman", task, "backprop") for task in TASKS]
+OF_MODELS = [
+    (model, "flip-flop", "backprop-clipped")
+    for model in [*MODELS, *LAYERED]
+    if model not in {**SYSTEMS, **MEMORIES, **SAMPLERS}
+]
 CASES = [
-    *[("elman", task, "backprop") for task in TASKS],
-    *[(*PARTNERS.get(learner, ("elman", "flip-flop")), learner) for learner in LEARNING],
+    *OF_LEARNERS,
     *[
-        (model, "flip-flop", "backprop-clipped")
-        for model in [*MODELS, *LAYERED]
-        if model not in {**SYSTEMS, **MEMORIES, **SAMPLERS}
+        pytest.param(*case, marks=pytest.mark.slow if place % EVERY else ())
+        for cases in (OF_TASKS, OF_MODELS)
+        for place, case in enumerate(cases)
     ],
     ("kv-memory", "pairs", "delta-rule"),
     ("map-memory", "grid-exploration", "farmap"),

@@ -42,9 +42,9 @@ from zoo.specs.study import PaperSpec, StudySpec
 from zoo.specs.tasks.environments import NeuroGymSpec
 from zoo.specs.writing import to_yaml
 
-FEWER = settings(max_examples=settings().max_examples // 6)
+FEWER = settings(max_examples=settings().max_examples // 12)
 """Examples of a kind, of which there are many."""
-HALF = settings(max_examples=settings().max_examples // 2)
+HALF = settings(max_examples=settings().max_examples // 4)
 """Examples of what holds many parts."""
 TRICKY = [
     *("1e-3", "1.5", "007", "0x1F", "12:30", "2026-01-01", "null", "~", "yes", "true", "<<", "=", "", " "),
