@@ -3,12 +3,9 @@
 A step of the solver is v' = (c v + p + Σ_i a_ji o_ji) / (q + Σ_i w_ji o_ji) with o_ji = σ(s_ji v_i - k_ji),
 where p and q, the parts of the inputs, are there for all time steps beforehand. The usual loop goes over the
 ``batch × hidden²`` gates o seven times forth and fourteen times back, each time in new memory; this one four
-and ten times in the same: both sums are one batched product, and so are the gradients of a and w. Nothing of
+and nine times in the same: both sums are one batched product, and so are the gradients of a and w. Nothing of
 that size is kept for the way back, where the gates are computed again. Where gates are those of neurons
 (o_ji = o_i), there are only ``batch × hidden`` of them, and the sums are matrix products.
-
-What is computed of a gate is 2 o - 1 = tanh(s/2 v - k/2), which takes less time than σ; the sums make up for
-it by half of a and w as factors, and half of their sums besides.
 """
 
 from __future__ import annotations
@@ -25,7 +22,7 @@ CACHE = 2**17
 TINY = 1e-20
 """In the place of slopes that are zero, by which sums are divided."""
 
-_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 
 
 class LiquidScan(torch.autograd.Function):
@@ -102,22 +99,21 @@ def _of(part: slice, inputs: Sequence[Tensor]) -> list[Tensor]:
 
 
 class Gates:
-    """Gates 2 o - 1 of several networks, and sums over them. Potentials are ``[unit, network, batch]`` here.
+    """Gates o of several networks, and sums over them. Potentials are ``[unit, network, batch]`` here.
 
-    Gates of synapses are ``[to, network, from, batch]``, those of neurons ``[network, from, batch]``; what is
-    kept of s, k, a and w is their half.
+    Gates of synapses are ``[to, network, from, batch]``, those of neurons ``[network, from, batch]``.
     """
 
     def __init__(self, slope: Tensor, shift: Tensor, toward: Tensor, weight: Tensor) -> None:
         self.each = slope.dim() == 3
         self.networks, self.units = weight.shape[:2]
         own = slope.transpose(0, 1) if self.each else slope
-        self.slope = torch.where(own == 0, TINY, own)[..., None] / 2
-        self.shift = (shift.transpose(0, 1) if self.each else shift)[..., None].contiguous() / 2
+        self.slope = torch.where(own == 0, TINY, own)[..., None]
+        self.shift = (shift.transpose(0, 1) if self.each else shift)[..., None].contiguous()
         if self.each:
-            self.pairs = torch.stack([toward, weight], 2).transpose(0, 1).flatten(0, 1) / 2
+            self.pairs = torch.stack([toward, weight], 2).transpose(0, 1).flatten(0, 1)
         else:
-            self.pairs = torch.cat([toward, weight], 1) / 2
+            self.pairs = torch.cat([toward, weight], 1)
 
     def room(self, batch: int) -> Tensor:
         """For the gates of a solver step."""
@@ -125,15 +121,13 @@ class Gates:
 
     def open(self, v: Tensor, out: Tensor) -> None:
         """Puts the gates into ``out``."""
-        torch.mul(self.slope, v.transpose(0, 1), out=out).sub_(self.shift).tanh_()
+        torch.mul(self.slope, v.transpose(0, 1), out=out).sub_(self.shift).sigmoid_()
 
     def joined(self, pull: Tensor, total: Tensor) -> Tensor:
-        """p and q ``[…, unit, network, batch]`` as one, laid out as the sums, with what these always have."""
+        """p and q ``[…, unit, network, batch]`` as one, laid out as the sums."""
         if self.each:
-            joined = torch.stack([pull, total], -2).flatten(-4, -3)
-        else:
-            joined = torch.cat([pull, total], -3).transpose(-3, -2).contiguous()
-        return joined.add_(self.pairs.sum(-1, keepdim=True))
+            return torch.stack([pull, total], -2).flatten(-4, -3)
+        return torch.cat([pull, total], -3).transpose(-3, -2).contiguous()
 
     def split(self, joined: Tensor) -> tuple[Tensor, Tensor]:
         """The other way, as views."""
@@ -148,7 +142,7 @@ class Gates:
         return opened.flatten(0, 1) if self.each else opened
 
     def turned(self) -> Tensor:
-        """What takes the gradient of the sums to s/2 times that of (s v - k) / 2."""
+        """What takes the gradient of the sums to s times that of s v - k."""
         slope = self.slope.flatten(0, 1) if self.each else self.slope
         return (self.pairs.mT * slope).contiguous()
 
@@ -212,7 +206,7 @@ def _back(
         torch.div(e, below[t], out=of_above[t])
         torch.mul(of_above[t], opposite[t + 1], out=of_below[t])
         torch.bmm(turned, of_both[t], out=flat_pulled)
-        _tanh_backward(pulled, opened, grad_input=pulled)
+        _sigmoid_backward(pulled, opened, grad_input=pulled)
         by_slope.addcmul_(pulled, v)
         of_rows.addmv_(rows, ones)
         of_pairs.baddbmm_(of_both[t], flat.mT)
@@ -220,8 +214,7 @@ def _back(
         torch.addcmul(inward.transpose(0, 1), c, of_above[t], out=e)
         if t and t % unfolds == 0:
             e.add_(errors[t // unfolds - 1])
-    each = [value.sum(-1) / (2 * gates.slope[..., 0]) for value in (by_slope, by_shift)]
-    of_pairs.add_(of_sums.sum((0, -1))[..., None]).div_(2)
+    each = [(value.sum(-1) / gates.slope[..., 0]) for value in (by_slope, by_shift)]
     of_slope, of_shift = (value.transpose(0, 1) if gates.each else value for value in each)
     if gates.each:
         of_toward, of_weight = of_pairs.unflatten(0, (gates.units, gates.networks)).transpose(0, 1).unbind(2)
