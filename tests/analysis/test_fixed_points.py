@@ -83,14 +83,14 @@ def test_distinct_keeps_the_slowest() -> None:
     assert found.points.flatten().tolist() == pytest.approx([1.0, 0.05, 3.0])
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm", "rate-leaky"])
+@pytest.mark.parametrize("name", ["gru", "lstm", "rate-leaky", "mgu"])
 def test_jacobians_are_differences(name: str) -> None:
     model = build(experiment(name, train={"precision": "64-true"})).model.eval()
     h, u = torch.randn(5, model.units).double(), torch.randn(5, model.inputs).double()
     nudge = 1e-6 * torch.randn_like(h)
     change = (model.step(h + nudge, u) - model.step(h - nudge, u)) / 2
     torch.testing.assert_close((step_jacobians(model, h, u) @ nudge[..., None])[..., 0], change)
-    many = step_jacobians(model, h.repeat(200, 1), u.repeat(200, 1))  # by the other way
+    many = step_jacobians(model, h.repeat(200, 1), u.repeat(200, 1))  # by another way
     torch.testing.assert_close(many[:5], step_jacobians(model, h, u))
     push = 1e-6 * torch.randn_like(u)
     change = (model.step(h, u + push) - model.step(h, u - push)) / 2

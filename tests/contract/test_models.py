@@ -112,6 +112,9 @@ def test_step_has_a_jacobian_under_torch_func(model: Dynamics) -> None:
 
     jacobians = torch.func.vmap(torch.func.jacrev(single))(h, u)
     assert jacobians.shape == (4, model.units, model.units)
+    written = model.jacobians(h, u)
+    if written is not None:
+        torch.testing.assert_close(written, jacobians, rtol=1e-12, atol=1e-14)
     if model.surrogate:
         return  # which is not what a nudge does
     nudge = 1e-6 * torch.randn_like(h)

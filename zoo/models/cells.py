@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from zoo.models.constraints import Constraint, freeze
 from zoo.models.dynamics import Dynamics
 from zoo.models.init import initialise
-from zoo.models.scan import Local, Scan
+from zoo.models.scan import Local, Scan, jacobians
 from zoo.models.symmetry import Units
 from zoo.specs.models.base import RecurrentSpec
 
@@ -62,6 +62,13 @@ class Readable(Dynamics):
         weights ``[gates × hidden, inputs]``, recurrent weights ``[gates × hidden, hidden]`` and biases
         ``[gates × hidden]``."""
         raise NotImplementedError(f"{type(self).__name__} is not local")
+
+    def jacobians(self, h: Tensor, u: Tensor) -> Tensor | None:
+        local = self.local()
+        if local is None:
+            return None
+        weight_in, weight, bias = self.acting()
+        return jacobians(h, F.linear(u, weight_in, bias), weight, local)
 
     def features(self, exposed: Tensor) -> Tensor:
         """What the linear readout reads, ``[…, hidden]``: the units themselves, or their rates."""

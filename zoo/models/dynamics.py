@@ -2,8 +2,8 @@
 
 A dynamics has a state ``h`` of shape ``[batch, units]``, whatever it is made of inside, and four
 methods that analyses rely on: ``step``, ``readout``, ``initial_state`` and ``rollout``. A new
-architecture gives ``step`` and ``readout``; a faster way through a whole sequence (``unroll``) is
-optional and has a parity test.
+architecture gives ``step`` and ``readout``; a faster way through a whole sequence (``unroll``) and one to
+the derivatives of a step (``jacobians``) are optional and have a parity test.
 """
 
 from __future__ import annotations
@@ -63,6 +63,14 @@ class Dynamics(Model):
 
     def unroll_whole(self, x: Tensor) -> Tensor | None:
         """The whole state at all steps, ``[batch, time, units]``, where there is a fast way to it as well."""
+        return None
+
+    def jacobians(self, h: Tensor, u: Tensor) -> Tensor | None:
+        """∂F/∂h ``[batch, unit, unit]`` of a step without noise, at states ``[batch, units]`` and inputs
+        ``[batch, inputs]``, written out.
+
+        ``None`` where that is no faster than automatic differentiation.
+        """
         return None
 
     @property

@@ -15,6 +15,7 @@ from zoo.models.cells import Cell, Readable, scan
 from zoo.models.init import fill, initialise
 from zoo.models.kernels import ElmanPass, RateWeights, rate_networks
 from zoo.models.local import Activity, Potential
+from zoo.models.scan import weighed
 from zoo.models.symmetry import Units
 from zoo.specs.models.recurrent import ElmanSpec, GRUSpec, LSTMSpec, RateSpec, RecurrentSpec
 
@@ -202,6 +203,18 @@ class GRU(Recurrent):
         out = new + update * (h - new)
         return out if noise is None else out + noise
 
+    def jacobians(self, h: Tensor, u: Tensor) -> Tensor:
+        weight_in, weight, bias_in, bias = self.weights
+        driven, recurrent = F.linear(u, weight_in, bias_in), F.linear(h, weight, bias)
+        (reset_u, update_u, new_u), (reset_h, update_h, new_h) = driven.chunk(3, 1), recurrent.chunk(3, 1)
+        reset, update = torch.sigmoid(reset_u + reset_h), torch.sigmoid(update_u + update_h)
+        new = torch.tanh(new_u + reset * new_h)
+        inside = (1 - update) * (1 - new * new)
+        of_reset, of_update = inside * new_h * reset * (1 - reset), (h - new) * update * (1 - update)
+        found = weighed(torch.cat([of_reset, of_update, inside * reset], 1), weight)
+        found.diagonal(dim1=1, dim2=2).add_(update)
+        return found
+
 
 class LSTM(Recurrent):
     """Long short-term memory; the flat state is (h, c), and noise is added to both."""
@@ -224,6 +237,24 @@ class LSTM(Recurrent):
         cell = torch.sigmoid(forget) * cell + torch.sigmoid(take) * torch.tanh(new)
         out = torch.cat([torch.sigmoid(give) * torch.tanh(cell), cell], 1)
         return out if noise is None else out + noise
+
+    def jacobians(self, h: Tensor, u: Tensor) -> Tensor:
+        weight_in, weight, bias_in, bias = self.weights
+        n, (hidden, cell) = self.spec.hidden, h.chunk(2, 1)
+        total = F.linear(u, weight_in, bias_in) + F.linear(hidden, weight, bias)
+        take, forget, new, give = total.chunk(4, 1)
+        take, forget, new, give = take.sigmoid(), forget.sigmoid(), new.tanh(), give.sigmoid()
+        seen = torch.tanh(forget * cell + take * new)
+        through = give * (1 - seen * seen)
+        of_gates = [take * (1 - take) * new, forget * (1 - forget) * cell, take * (1 - new * new)]
+        found = h.new_zeros(len(h), 2 * n, 2 * n)
+        found[:, n:, :n] = of_cell = weighed(torch.cat(of_gates, 1), weight[: 3 * n])
+        found[:, :n, :n] = weighed(give * (1 - give) * seen, weight[3 * n :]).addcmul_(
+            through[..., None], of_cell
+        )
+        found[:, n:, n:].diagonal(dim1=1, dim2=2).copy_(forget)
+        found[:, :n, n:].diagonal(dim1=1, dim2=2).copy_(through * forget)
+        return found
 
 
 class Rate(Cell):

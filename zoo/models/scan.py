@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 CACHE = 2**16
 """Numbers in the states and weights of the networks that are worked on together, which stay in the cache."""
@@ -119,6 +120,32 @@ def tanh_(value: Tensor) -> Tensor:
     if value.dtype != torch.float32 or value.device.type != "cpu":
         return value.tanh_()
     return value.mul_(2).sigmoid_().mul_(2).sub_(1)
+
+
+@torch.no_grad()
+def jacobians(h: Tensor, drive: Tensor, weight: Tensor, local: Local) -> Tensor:
+    """∂h'/∂h ``[batch, hidden, hidden]`` at states and drives ``[batch, …]``: what units do by themselves,
+    and W between two diagonal matrices."""
+    sources = local.acts(h)
+    a = F.linear(sources, weight).add_(drive)
+    local.new(h, a, torch.empty_like(h) if local.keeps else a)
+    by_state, by_drive, slope = local.partials(h, a, sources)
+    found = weighed(by_drive if isinstance(by_drive, Tensor) else torch.full_like(a, by_drive), weight)
+    if slope is not None:
+        found.mul_(slope[:, None])
+    found.diagonal(dim1=1, dim2=2).add_(by_state)
+    return found
+
+
+def weighed(factors: Tensor, weight: Tensor) -> Tensor:
+    """The sum over gates of their matrices, each row times its factor: ``[batch, hidden, hidden]`` from
+    ``[batch, gates × hidden]`` and ``[gates × hidden, hidden]``."""
+    hidden = weight.shape[1]
+    first, *others = zip(factors[..., None].split(hidden, 1), weight.split(hidden), strict=True)
+    found = first[0] * first[1]
+    for factor, matrix in others:
+        found.addcmul_(factor, matrix)
+    return found
 
 
 def _made(drive: Tensor, weight: Tensor, local: Local) -> tuple[Tensor, Tensor, Tensor]:

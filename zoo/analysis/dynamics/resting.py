@@ -13,6 +13,8 @@ from zoo.models.dynamics import Dynamics
 
 FLAT, STILL = 1e-13, 1e-9
 """Where a search ends that is at no fixed point: a step so small beside the state, or so small a gain."""
+CACHE = 2**17
+"""Numbers in the Jacobians that are worked on together, which stay in a processor's cache."""
 PATIENCE = 8
 """Steps in a row with so small a gain, after which a search ends."""
 
@@ -48,17 +50,14 @@ def resting_points(model: Dynamics, starts: Tensor, u: Tensor, tolerance: float,
     damping = torch.full_like(speeds, 1e-3)
     idle = torch.zeros_like(speeds)
     active = torch.arange(len(points), device=points.device)
-    eye = torch.eye(points.shape[1], dtype=points.dtype, device=points.device)
     for _ in range(steps):
         active = active[(speeds[active] > tolerance / 10) & (idle[active] < PATIENCE)]
         if not len(active):
             break
         h, r = points[active], residual[active]
-        jacobian = step_jacobians(model, h, u.expand(len(h), -1)) - eye
-        square, slope = jacobian.mT @ jacobian, jacobian.mT @ r[..., None]
-        scale = square.diagonal(dim1=1, dim2=2).mean(1)
-        damped = square + (damping[active] * scale)[:, None, None] * eye
-        change = -torch.linalg.solve_ex(damped, slope).result[..., 0]
+        most = max(1, CACHE // h.shape[1] ** 2) if h.is_cpu else len(h)
+        parts = zip(*(value.split(most) for value in (h, r, damping[active])), strict=True)
+        change = torch.cat([_change(model, u, *part) for part in parts])
         there = h + change
         after = _move(model, there, u)
         speed = after.norm(dim=1)
@@ -82,6 +81,16 @@ def distinct(found: Resting, apart: float) -> Resting:
         away = (found.points[left] - found.points[first]).norm(dim=1) > apart
         left = left[away]
     return found[torch.stack(kept)] if kept else found
+
+
+def _change(model: Dynamics, u: Tensor, h: Tensor, residual: Tensor, damping: Tensor) -> Tensor:
+    """What to add to states ``[point, unit]``: the damped Gauss–Newton step."""
+    jacobian = step_jacobians(model, h, u.expand(len(h), -1))
+    jacobian.diagonal(dim1=1, dim2=2).sub_(1)
+    square, slope = jacobian.mT @ jacobian, jacobian.mT @ residual[..., None]
+    diagonal = square.diagonal(dim1=1, dim2=2)
+    diagonal.add_((damping * diagonal.mean(1))[:, None])
+    return -torch.linalg.solve_ex(square, slope).result[..., 0]
 
 
 def _move(model: Dynamics, h: Tensor, u: Tensor) -> Tensor:
