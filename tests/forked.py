@@ -64,6 +64,11 @@ def serve(address: str) -> None:
     import zoo.analysis.compare
     import zoo.cli.app
     import zoo.training.run  # noqa: F401
+    from zoo import registry
+
+    for family, kinds in registry.BUILTIN.items():
+        for kind in kinds:
+            registry.spec_class(family, kind)
 
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
