@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +13,7 @@ from zoo.analysis.finding import Finding
 from zoo.analysis.jacobians import double, step_jacobians
 from zoo.analysis.measure import Found, Measurement
 from zoo.errors import AnalysisError, calling
+from zoo.models.dynamics import Dynamics
 from zoo.models.trajectories import Trajectories
 from zoo.specs.analyses.network import LyapunovSpec
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from zoo.network import Network
+
+
+TOGETHER = 2**20
+"""Numbers in the Jacobians that are computed at once."""
 
 
 class Lyapunov(Measurement[LyapunovSpec]):
@@ -46,9 +52,8 @@ class Lyapunov(Measurement[LyapunovSpec]):
         h = model.initial_state(len(inputs)) if run.initial is None else run.initial.double()
         total, course = h.new_zeros(len(h), count), []
         frame = _frame(model.units, count).to(h).expand(len(h), -1, -1)
-        for t in range(spec.transient + spec.steps):
-            u = inputs[:, t % inputs.shape[1]]
-            h, frame = model.step(h, u), step_jacobians(model, h, u) @ frame
+        for t, jacobian in enumerate(_along(model, h, inputs, spec.transient + spec.steps)):
+            frame = jacobian @ frame
             last = t + 1 == spec.transient + spec.steps
             if (t + 1) % spec.every == 0 or t + 1 == spec.transient or last:
                 frame, growth = torch.linalg.qr(frame)
@@ -80,6 +85,20 @@ class Lyapunov(Measurement[LyapunovSpec]):
         from zoo.analysis.dynamics.lyapunov_figure import lyapunov_figure
 
         return lyapunov_figure(finding, self.spec)
+
+
+def _along(model: Dynamics, h: Tensor, inputs: Tensor, steps: int) -> Iterator[Tensor]:
+    """The Jacobian ``[trial, unit, unit]`` of each of so many steps from ``h`` ``[trial, unit]``, under the
+    inputs ``[trial, time, input]``, repeated; those of many steps are computed at once."""
+    most = max(1, TOGETHER // (len(h) * model.units**2))
+    for start in range(0, steps, most):
+        times = torch.arange(start, min(start + most, steps), device=h.device) % inputs.shape[1]
+        u = inputs[:, times]
+        states = model.rollout(h, u)
+        before = torch.cat([h[:, None], states[:, :-1]], 1)
+        found = step_jacobians(model, before.flatten(0, 1), u.flatten(0, 1))
+        yield from found.unflatten(0, u.shape[:2]).unbind(1)
+        h = states[:, -1]
 
 
 def _frame(units: int, count: int) -> Tensor:
