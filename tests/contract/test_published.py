@@ -128,9 +128,8 @@ def test_its_golden_outputs_are_what_it_computes(folder: CheckpointFolder) -> No
     golden, tolerance = folder.tensors(GOLDEN), folder.record.golden["cpu"]
     trials = folder.experiment.record.golden_trials
     x = load_network(folder).batch("test", 0, 0, trials).x
-    torch.testing.assert_close(
-        x, golden["x"], rtol=1e-6, atol=1e-6
-    )  # processors differ in the last bit of a sine
+    # Processors differ in the last bit of a sine.
+    torch.testing.assert_close(x, golden["x"], rtol=1e-6, atol=1e-6)
     for member in range(folder.record.members or 1):
         with torch.no_grad():
             y = load_network(folder, member)(golden["x"]).y

@@ -44,7 +44,7 @@ from zoo.specs.writing import to_yaml
 
 FEWER = settings(max_examples=settings().max_examples // 12)
 """Examples of a kind, of which there are many."""
-HALF = settings(max_examples=settings().max_examples // 4)
+QUARTER = settings(max_examples=settings().max_examples // 4)
 """Examples of what holds many parts."""
 TRICKY = [
     *("1e-3", "1.5", "007", "0x1F", "12:30", "2026-01-01", "null", "~", "yes", "true", "<<", "=", "", " "),
@@ -374,7 +374,7 @@ def experiments(draw: st.DrawFn) -> ExperimentSpec:
 
 
 @given(experiments())
-@HALF
+@QUARTER
 def test_experiments(spec: ExperimentSpec) -> None:
     roundtrips(spec)
 
@@ -410,7 +410,7 @@ FREE = ("name", "title", "description", "paper", "tags", "apart")
 
 
 @given(studies())
-@HALF
+@QUARTER
 def test_studies(spec: StudySpec) -> None:
     roundtrips(spec)
 

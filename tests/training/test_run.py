@@ -37,7 +37,7 @@ def start(spec: ExperimentSpec, folder: Path) -> subprocess.Popen[bytes]:
 
 def test_killed_for_real_and_resumed(tmp_path: Path) -> None:
     """kill -9 at three points of a run; in the end the weights are those of a straight run, bit for bit."""
-    train = {"steps": 200, "batch_size": 8, "validate_every": 50, "save_every": 10}
+    train = {"steps": 300, "batch_size": 8, "validate_every": 50, "save_every": 10}
     spec = experiment(
         "rate-leaky", learner="backprop-clipped", train=train, record={"snapshots": {"base": 2}}
     )

@@ -70,8 +70,8 @@ class ComparisonSpec(TimedSpec):
 
     Inputs are a cue that is 1 until it is time to respond, and the frequency while it is felt, scaled so that
     ``low`` is -1 and ``high`` is 1. The output while a response is due is 1 where the first was faster and -1
-    where the second was; before, it is 0. With ``graded`` and without ``hold`` it is the task of Dubreuil et
-    al. (2022), but for the cue.
+    where the second was; before, it is 0. With ``graded`` and without ``hold``, target and loss are those of
+    Dubreuil et al. (2022), whose trials have no cue.
     """
 
     kind: Literal["delayed-comparison"] = "delayed-comparison"
