@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.errors import SpecError
+from zoo.models import liquid_scan
 from zoo.models.continuous import LTC, NeuralODE, unsoftplus
 from zoo.specs.models.continuous import LTCSpec, NeuralODESpec
 from zoo.specs.models.init import InitSpec
@@ -87,8 +88,12 @@ def test_potentials_stay_between_those_that_they_are_pulled_to() -> None:
     assert states.std() > 0.1
 
 
+@pytest.mark.parametrize("cache", [2**17, 100])  # all gates together; those into three units, three and two
 @pytest.mark.parametrize("fields", VARIANTS)
-def test_the_whole_pass_and_its_gradients_are_those_of_steps(fields: dict[str, Any]) -> None:
+def test_the_whole_pass_and_its_gradients_are_those_of_steps(
+    fields: dict[str, Any], cache: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liquid_scan, "CACHE", cache)
     model = make(**fields)
     x = torch.randn(4, 7, 3, dtype=torch.float64, requires_grad=True)
     found = []
@@ -99,6 +104,30 @@ def test_the_whole_pass_and_its_gradients_are_those_of_steps(fields: dict[str, A
     for fast, slow in zip(*found, strict=True):
         if slow is not None:
             torch.testing.assert_close(fast, slow)
+
+
+@pytest.mark.parametrize("cache", [2**17, 600, 100])  # all gates; those of two networks; some of one
+@pytest.mark.parametrize("gating", ["synapse", "neuron"])
+def test_several_networks_at_once_are_each_by_itself(
+    gating: str, cache: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liquid_scan, "CACHE", cache)
+    model, x = make(gating=gating), torch.randn(5, 4, 7, 3, dtype=torch.float64)
+    weights = {
+        name: (value.detach() + 0.1 * torch.randn(5, *value.shape, dtype=value.dtype)).requires_grad_()
+        for name, value in model.named_parameters()
+    }
+
+    def output(own: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        return torch.func.functional_call(model, own, (inputs,)).y
+
+    apart = [output({name: value[k] for name, value in weights.items()}, x[k]) for k in range(5)]
+    found = [
+        torch.autograd.grad(y.pow(3).sum(), [*weights.values()])
+        for y in (torch.func.vmap(output)(weights, x), torch.stack(apart))
+    ]
+    for together, each in zip(*found, strict=True):
+        torch.testing.assert_close(together, each)
 
 
 def test_gates_without_a_slope_have_finite_gradients() -> None:

@@ -3,14 +3,15 @@
 A step of the solver is v' = (c v + p + Σ_i a_ji o_ji) / (q + Σ_i w_ji o_ji) with o_ji = σ(s_ji v_i - k_ji),
 where p and q, the parts of the inputs, are there for all time steps beforehand. The usual loop goes over the
 ``batch × hidden²`` gates o seven times forth and fourteen times back, each time in new memory; this one four
-and ten times in the same: both sums are one batched product, and so are the gradients of a and w. Nothing of
-that size is kept for the way back, where the gates are computed again. Where gates are those of neurons
-(o_ji = o_i), there are only ``batch × hidden`` of them, and the sums are matrix products.
+and nine times, in memory that stays in the cache, for as many units at a time as fit there. Both sums are one
+batched product, and so are the gradients of a and w, and of s and k. Nothing of that size is kept for the way
+back, where the gates are computed again. Where gates are those of neurons (o_ji = o_i), there are only
+``batch × hidden`` of them, and the sums are matrix products.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 CACHE = 2**17
-"""Gates of the networks that are worked on together, which stay in the cache."""
+"""Gates that are worked on together, which stay in the cache."""
 TINY = 1e-20
 """In the place of slopes that are zero, by which sums are divided."""
 
@@ -99,29 +100,79 @@ def _of(part: slice, inputs: Sequence[Tensor]) -> list[Tensor]:
 
 
 class Gates:
-    """Gates o of several networks, and sums over them. Potentials are ``[unit, network, batch]`` here.
+    """Gates o ``[to, network, from, batch]`` into some units of several networks, and sums over them.
 
-    Gates of synapses are ``[to, network, from, batch]``, those of neurons ``[network, from, batch]``.
+    Those of neurons are the same to all units: one stands for all. Potentials are ``[unit, network, batch]``.
     """
 
-    def __init__(self, slope: Tensor, shift: Tensor, toward: Tensor, weight: Tensor) -> None:
+    def __init__(self, slope: Tensor, shift: Tensor, pairs: Tensor, room: Tensor) -> None:
+        self.slope, self.shift, self.pairs, self.opened = slope, shift, pairs, room[: len(slope)]
+        self.flat = self.opened.flatten(0, 1)
+
+    def open(self, v: Tensor) -> None:
+        torch.mul(self.slope, v.transpose(0, 1), out=self.opened).sub_(self.shift).sigmoid_()
+
+    def sum(self, v: Tensor, from_inputs: Tensor, out: Tensor) -> None:
+        """Puts the sums of a solver step into ``out``."""
+        self.open(v)
+        torch.baddbmm(from_inputs, self.pairs, self.flat, out=out)
+
+
+class GatesBack(Gates):
+    """The way back, which gathers the gradients of what is the same at all solver steps."""
+
+    def __init__(self, slope: Tensor, shift: Tensor, pairs: Tensor, room: Tensor, more: Tensor) -> None:
+        super().__init__(slope, shift, pairs, room)
+        self.pulled = more[: len(slope)]
+        self.pulled_flat, by_source = self.pulled.flatten(0, 1), self.pulled.movedim(0, 2).flatten(0, 1)
+        self.pulled_by_source = by_source.mT
+        # Takes the gradients of the sums to those of s v - k, times s.
+        self.turned = (pairs.mT * slope.flatten(0, 1)).contiguous()
+        self.of_pairs = torch.zeros_like(pairs)
+        self.of_openings = pairs.new_zeros(len(by_source), 2, len(slope))
+
+    def back(self, v: Tensor, both: Tensor, of_sums: Tensor, out: Tensor) -> None:
+        """Puts the gradients of v into ``out``; ``both`` are v and ones ``[(network, from), 2, batch]``."""
+        self.open(v)
+        torch.bmm(self.turned, of_sums, out=self.pulled_flat)
+        _sigmoid_backward(self.pulled, self.opened, grad_input=self.pulled)
+        # Of s and k at once, over trials: sums of the size of the gates would push these out of the cache.
+        self.of_openings.baddbmm_(both, self.pulled_by_source)
+        self.of_pairs.baddbmm_(of_sums, self.flat.mT)
+        torch.sum(self.pulled, 0, out=out)
+
+
+class Layout:
+    """How parameters and sums lie in memory, and which units' are worked on together.
+
+    Sums over gates of synapses are ``[(to, network), 2, batch]``, of neurons ``[network, (2, to), batch]``.
+    """
+
+    def __init__(self, slope: Tensor, shift: Tensor, toward: Tensor, weight: Tensor, batch: int) -> None:
         self.each = slope.dim() == 3
+        """Whether gates are those of synapses."""
         self.networks, self.units = weight.shape[:2]
-        own = slope.transpose(0, 1) if self.each else slope
-        self.slope = torch.where(own == 0, TINY, own)[..., None]
-        self.shift = (shift.transpose(0, 1) if self.each else shift)[..., None].contiguous()
+        slope = torch.where(slope == 0, TINY, slope)
+        self.slope, self.shift = (
+            (value.transpose(0, 1) if self.each else value[None])[..., None].contiguous()
+            for value in (slope, shift)
+        )
         if self.each:
             self.pairs = torch.stack([toward, weight], 2).transpose(0, 1).flatten(0, 1)
         else:
             self.pairs = torch.cat([toward, weight], 1)
+        self.rows = min(len(self.slope), max(1, CACHE // (weight.shape[2] * self.networks * batch)))
+        self.room = self.slope.new_empty(self.rows, *self.slope.shape[1:-1], batch)
 
-    def room(self, batch: int) -> Tensor:
-        """For the gates of a solver step."""
-        return self.slope.new_empty(*self.slope.shape[:-1], batch)
+    def parts(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """s, k, and the pairs of a and w, of those that are worked on together."""
+        return zip(
+            self.slope.split(self.rows), self.shift.split(self.rows), self.parted(self.pairs), strict=True
+        )
 
-    def open(self, v: Tensor, out: Tensor) -> None:
-        """Puts the gates into ``out``."""
-        torch.mul(self.slope, v.transpose(0, 1), out=out).sub_(self.shift).sigmoid_()
+    def parted(self, sums: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+        """The sums of each part."""
+        return sums.split(self.rows * self.networks, dim)
 
     def joined(self, pull: Tensor, total: Tensor) -> Tensor:
         """p and q ``[…, unit, network, batch]`` as one, laid out as the sums."""
@@ -137,14 +188,15 @@ class Gates:
         first, second = joined.transpose(-3, -2).chunk(2, -3)
         return first, second
 
-    def flat(self, opened: Tensor) -> Tensor:
-        """One matrix of gates for each of ``pairs``, ``[…, from, batch]``."""
-        return opened.flatten(0, 1) if self.each else opened
-
-    def turned(self) -> Tensor:
-        """What takes the gradient of the sums to s times that of s v - k."""
-        slope = self.slope.flatten(0, 1) if self.each else self.slope
-        return (self.pairs.mT * slope).contiguous()
+    def gradients(self, gates: Sequence[GatesBack]) -> tuple[Tensor, ...]:
+        """Of slope, shift, toward and weight, as these were given."""
+        openings = torch.cat([part.of_openings for part in gates], 2).unflatten(0, (self.networks, -1))
+        of_openings = [value.mT / self.slope[..., 0].transpose(0, 1) for value in openings.unbind(2)]
+        of_pairs = torch.cat([part.of_pairs for part in gates])
+        if self.each:
+            of_weights = of_pairs.unflatten(0, (self.units, self.networks)).transpose(0, 1).unbind(2)
+            return of_openings[0], -of_openings[1], *of_weights
+        return of_openings[0][:, 0], -of_openings[1][:, 0], *of_pairs.chunk(2, 1)
 
 
 def _run(
@@ -158,20 +210,18 @@ def _run(
     weight: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """States ``[time, network, batch, hidden]``, and potentials and sums of all solver steps."""
-    gates, c = Gates(slope, shift, toward, weight), capacity.mT[..., None]
-    base = gates.joined(*(value.movedim(-1, 1).contiguous() for value in (pull, total)))
-    opened = gates.room(pull.shape[2])
-    flat = gates.flat(opened)
+    layout, c = Layout(slope, shift, toward, weight, pull.shape[2]), capacity.mT[..., None]
+    gates = [Gates(*part, layout.room) for part in layout.parts()]
+    base = layout.joined(*(value.movedim(-1, 1).contiguous() for value in (pull, total)))
     sums = base.new_empty(len(base) * unfolds, *base.shape[1:])
-    above, below = (value.unbind(0) for value in gates.split(sums))
-    potentials = base.new_empty(len(sums) + 1, gates.units, *pull.shape[1:3])
+    bases, parts = ([part.unbind(0) for part in layout.parted(value, 1)] for value in (base, sums))
+    above, below = (value.unbind(0) for value in layout.split(sums))
+    potentials = base.new_empty(len(sums) + 1, layout.units, *pull.shape[1:3])
     v = potentials[0].zero_()
-    bases = [each for each in base.unbind(0) for _ in range(unfolds)]
-    every = zip(bases, sums.unbind(0), above, below, potentials[1:].unbind(0), strict=True)
-    for from_input, both, numerator, denominator, new in every:
-        gates.open(v, opened)
-        torch.baddbmm(from_input, gates.pairs, flat, out=both)
-        torch.addcmul(numerator, c, v, out=new).div_(denominator)
+    for t, new in enumerate(potentials[1:].unbind(0)):
+        for some, from_inputs, both in zip(gates, bases, parts, strict=True):
+            some.sum(v, from_inputs[t // unfolds], both[t])
+        torch.addcmul(above[t], c, v, out=new).div_(below[t])
         v = new
     return potentials[unfolds::unfolds].movedim(1, -1).contiguous(), potentials, sums
 
@@ -188,37 +238,26 @@ def _back(
     sums: Tensor,
 ) -> tuple[Tensor, ...]:
     """Gradients of pull, total, capacity, slope, shift, toward and weight."""
-    gates, c = Gates(slope, shift, toward, weight), capacity.mT[..., None]
-    below, turned = gates.split(sums)[1].unbind(0), gates.turned()
+    layout, c = Layout(slope, shift, toward, weight, grad.shape[2]), capacity.mT[..., None]
+    more = torch.empty_like(layout.room)
+    gates = [GatesBack(*part, layout.room, more) for part in layout.parts()]
     of_sums = torch.empty_like(sums)
-    above, under = gates.split(of_sums)
-    of_above, of_below, of_both = above.unbind(0), under.unbind(0), of_sums.unbind(0)
+    parts = [part.unbind(0) for part in layout.parted(of_sums, 1)]
+    above, under = layout.split(of_sums)
+    of_above, of_below, below = above.unbind(0), under.unbind(0), layout.split(sums)[1].unbind(0)
     values, opposite = potentials.unbind(0), (-potentials).unbind(0)
-    opened, pulled = gates.room(grad.shape[2]), gates.room(grad.shape[2])
-    flat, flat_pulled = gates.flat(opened), gates.flat(pulled)
-    of_pairs, by_slope, by_shift = (torch.zeros_like(value) for value in (gates.pairs, opened, opened))
+    both = torch.stack([potentials, torch.ones_like(potentials)], 3).transpose(1, 2).flatten(1, 2).unbind(0)
     errors = grad.movedim(-1, 1).contiguous().unbind(0)
-    e, received = errors[-1].clone(), torch.empty_like(pulled[0] if gates.each else pulled)
+    e = errors[-1].clone()
+    received = layout.room.new_empty(len(gates), *layout.room.shape[1:])
     for t in range(len(sums) - 1, -1, -1):
-        v = values[t].transpose(0, 1)
-        gates.open(values[t], opened)
         torch.div(e, below[t], out=of_above[t])
         torch.mul(of_above[t], opposite[t + 1], out=of_below[t])
-        torch.bmm(turned, of_both[t], out=flat_pulled)
-        _sigmoid_backward(pulled, opened, grad_input=pulled)
-        by_slope.addcmul_(pulled, v)
-        by_shift.add_(pulled)
-        of_pairs.baddbmm_(of_both[t], flat.mT)
-        inward = torch.sum(pulled, 0, out=received) if gates.each else pulled
-        torch.addcmul(inward.transpose(0, 1), c, of_above[t], out=e)
+        for some, of_both, out in zip(gates, parts, received, strict=True):
+            some.back(values[t], both[t], of_both[t], out)
+        torch.addcmul(received.sum(0).transpose(0, 1), c, of_above[t], out=e)
         if t and t % unfolds == 0:
             e.add_(errors[t // unfolds - 1])
-    each = [(value.sum(-1) / gates.slope[..., 0]) for value in (by_slope, by_shift)]
-    of_slope, of_shift = (value.transpose(0, 1) if gates.each else value for value in each)
-    if gates.each:
-        of_toward, of_weight = of_pairs.unflatten(0, (gates.units, gates.networks)).transpose(0, 1).unbind(2)
-    else:
-        of_toward, of_weight = of_pairs.chunk(2, 1)
     of_capacity = (above * potentials[:-1]).sum((0, 3)).mT
-    of_pull, of_total = (value.unflatten(0, (-1, unfolds)).sum(1).movedim(1, -1) for value in (above, under))
-    return of_pull, of_total, of_capacity, of_slope, -of_shift, of_toward, of_weight
+    of_inputs = (value.unflatten(0, (-1, unfolds)).sum(1).movedim(1, -1) for value in (above, under))
+    return *of_inputs, of_capacity, *layout.gradients(gates)
