@@ -15,7 +15,7 @@ import torch
 from timing import report, side_by_side
 
 import zoo
-from zoo.analysis.dynamics.resting import Resting, distinct, resting_points
+from zoo.analysis.dynamics.resting import Resting, Search, distinct, resting_points
 from zoo.analysis.jacobians import double
 from zoo.models.dynamics import Dynamics
 from zoo.network import Network, build
@@ -42,15 +42,18 @@ def fixed_points() -> None:
     network = zoo.load(MEMORY)
     model, begun = double(network), starts(network)
     u = begun.new_zeros(model.inputs)
+    centre = begun.mean(0)
+    radius = float((begun - centre).norm(dim=1).max())
+    search = Search(1e-10, 300, worth=1e-10, within=(centre, 2 * radius), apart=1e-3 * radius)
 
     def together() -> None:
-        resting_points(model, begun, u, 1e-10, 300)
+        resting_points(model, begun, u, search)
 
     def one_by_one() -> None:
         for start in begun[::SHARE]:
-            resting_points(model, start[None], u, 1e-10, 300)
+            resting_points(model, start[None], u, search)
 
-    ratio = side_by_side(together, one_by_one, runs=3)
+    ratio = side_by_side(together, one_by_one, runs=9)
     print(
         report(
             f"Fixed points from {STARTS} starts; the other side has {STARTS // SHARE}",

@@ -8,7 +8,7 @@ import torch
 from examples import experiment
 
 import zoo
-from zoo.analysis.dynamics.resting import Resting, distinct
+from zoo.analysis.dynamics.resting import Resting, Search, distinct, resting_points
 from zoo.analysis.jacobians import input_jacobians, readout_jacobians, step_jacobians
 from zoo.errors import AnalysisError
 from zoo.network import Network, build
@@ -59,7 +59,8 @@ def test_a_line_of_points_is_found_as_points_apart() -> None:
     kept = np.sort(found["points"][:, 0])
     assert np.diff(kept).min() > 0.01 * np.ptp(kept)
     np.testing.assert_allclose(found["points"][:, 1], 0, atol=1e-9)
-    np.testing.assert_allclose(found["eigenvalues"][kept > 0, 0], 1, atol=1e-9)
+    along = found["points"][:, 0] > 1e-6  # at 0 it stops
+    np.testing.assert_allclose(found["eigenvalues"][along, 0], 1, atol=1e-9)
 
 
 def test_a_trained_memory(tmp_path) -> None:
@@ -81,6 +82,40 @@ def test_distinct_keeps_the_slowest() -> None:
     points = torch.tensor([[0.0], [0.05], [1.0], [0.96], [3.0]])
     found = distinct(Resting(points, torch.tensor([2.0, 1.0, 0.5, 4.0, 3.0])), 0.1)
     assert found.points.flatten().tolist() == pytest.approx([1.0, 0.05, 3.0])
+
+
+def test_starts_that_come_together_go_on_as_one() -> None:
+    model = two_switches().model
+    starts = torch.rand(500, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3 - 1.5
+    u = torch.zeros(2, dtype=torch.float64)
+    alone = resting_points(model, starts, u, Search(1e-10, 300))
+    merged = resting_points(model, starts, u, Search(1e-10, 300, apart=0.01))
+    assert len(alone.points) == 500
+    assert len(merged.points) < 50
+    points = [distinct(found[found.speeds < 1e-10], 0.01).points for found in (alone, merged)]
+    one, other = (torch.stack(sorted(each.round(decimals=8), key=torch.Tensor.tolist)) for each in points)
+    assert len(one) == 9
+    torch.testing.assert_close(one, other)
+
+
+def test_along_a_line_of_fixed_points_they_stay_apart() -> None:
+    made = two_switches("relu")
+    with torch.no_grad():
+        made.model.weights[1].copy_(torch.tensor([[1.0, 0.0], [0.0, 0.3]]))
+    starts = torch.stack([torch.linspace(0, 10, 101), torch.ones(101)], 1).double()
+    u = torch.zeros(2, dtype=torch.float64)
+    found = resting_points(made.model, starts, u, Search(1e-10, 300, apart=0.05))
+    assert len(found.points) == 101
+    found = resting_points(made.model, starts, u, Search(1e-10, 300, apart=0.15))
+    assert 40 <= len(found.points) <= 60
+
+
+def test_searches_that_lead_to_nothing_are_given_up() -> None:
+    search = Search(1e-10, 300, worth=1e-8, within=(torch.ones(2), 2.0))
+    points = torch.tensor([[1.0, 1.0], [1.0, 1.0], [1.0, 4.0]])
+    speeds, pace = torch.tensor([1e-2, 1e-2, 1e-12]), torch.tensor([0.8, 0.9, 0.5])
+    assert search.hopeless(points, speeds, pace, 100).tolist() == [False, True, True]
+    assert not Search(1e-10, 300).hopeless(points, speeds, pace, 1).any()
 
 
 @pytest.mark.parametrize("name", ["gru", "lstm", "rate-leaky", "mgu"])

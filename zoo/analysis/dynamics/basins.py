@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo.analysis.dynamics.fixed_points import constant_input, whole_states
-from zoo.analysis.dynamics.resting import Resting, distinct, resting_points
+from zoo.analysis.dynamics.resting import Resting, Search, distinct, resting_points
 from zoo.analysis.figures import COLOURS, GRID, INK
 from zoo.analysis.finding import Finding
 from zoo.analysis.jacobians import double
@@ -150,7 +150,7 @@ def _attractors(
     if not len(resting):
         return basins, resting
     some = distinct(Resting(resting, torch.zeros_like(resting[:, 0])), apart)
-    exact = resting_points(model, some.points, u, tolerance / 1e4, POLISH)
+    exact = resting_points(model, some.points, u, Search(tolerance / 1e4, POLISH))
     # Polishing must not lead away from where the states came to rest, as it might at a slow saddle.
     near = (exact.points - some.points).norm(dim=1) <= apart
     points = torch.where(near[:, None], exact.points, some.points)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zoo.analysis.dynamics.resting import Resting, distinct, resting_points
+from zoo.analysis.dynamics.resting import Resting, Search, distinct, resting_points
 from zoo.analysis.finding import Finding
 from zoo.analysis.jacobians import double, step_jacobians
 from zoo.analysis.measure import Found, Measurement
@@ -57,14 +57,18 @@ class FixedPoints(Measurement[FixedPointsSpec]):
         generator = torch.Generator(states.device).manual_seed(spec.seed)
         starts = _starts(visited, spec, generator)
         centre = visited.mean(0)
-        radius = (visited - centre).norm(dim=1).max()
+        radius = float((visited - centre).norm(dim=1).max())
+        worth, within, apart = max(spec.tolerance, spec.slow), spec.within * radius, spec.apart * radius
+        # Slow points lie along lines, on which those that are taken together would leave gaps.
+        together = 0.0 if spec.slow else apart
+        search = Search(self.enough, spec.steps, worth, (centre, within), together)
         found = Resting.none(model.units, visited)
         for number in range(spec.rounds + 1):
-            near = resting_points(model, starts, u, self.enough, spec.steps)
-            near = near[(near.points - centre).norm(dim=1) <= spec.within * radius]
-            near = near[near.speeds <= max(spec.tolerance, spec.slow)]
+            near = resting_points(model, starts, u, search)
+            near = near[(near.points - centre).norm(dim=1) <= within]
+            near = near[near.speeds <= worth]
             before = len(found.points)
-            found = distinct(found.joined(near), spec.apart * float(radius))
+            found = distinct(found.joined(near), apart)
             if number == spec.rounds or len(found.points) == before:
                 break
             starts = _between(found.points, generator)
