@@ -17,7 +17,7 @@ FLAT, STILL = 1e-13, 1e-9
 CACHE = 2**17
 """Numbers in the Jacobians that are worked on together, which stay in a processor's cache."""
 PATIENCE = 8
-"""Steps in a row with so small a gain, after which a search ends."""
+"""Steps in a row with so small a gain, or that lead to nothing, after which a search ends."""
 BLOCK = 512
 """Points that are compared with each other at once."""
 
@@ -114,9 +114,8 @@ def _first_of_each(points: Tensor, speeds: Tensor, apart: float, before: Tensor 
 
     def near(some: Tensor, others: Tensor) -> Tensor:
         now = torch.cdist(points[some], points[others])
-        return (
-            now <= apart if before is None else now * now <= apart * torch.cdist(before[some], before[others])
-        )
+        then = now if before is None else torch.cdist(before[some], before[others])
+        return now * now <= apart * then
 
     order = speeds.argsort(stable=True)
     kept = order[:0]
