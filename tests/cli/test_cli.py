@@ -145,6 +145,7 @@ def test_a_failing_claim_is_exit_code_3(spec: Path) -> None:
         (["compare", "dsa-rnn-flipflop/*", "-p", "site=c"], "site"),
         (["compare", "dsa-rnn-flipflop"], "two"),
         (["compare", "dsa-rnn-flipflop/*", "--metric", "cka", "--test"], "no two groups"),
+        (["analyse", "dsa-rnn-flipflop/*", "delay-rank"], "zoo analyse delay-rank 'dsa-rnn-flipflop/*'"),
         (["reproduce", "dsb"], "'dsa'"),
         (["schema", "experimant"], "'experiment'"),
         (["validate", "no-such-spec"], "no-such-spec"),

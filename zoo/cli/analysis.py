@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -76,7 +77,12 @@ def analyse(
 ) -> None:
     """What an analysis finds in each network by itself, or without any: numbers, arrays, a figure."""
     import zoo
+    from zoo.registry import kinds
 
+    if names and names[-1] in kinds("analyses") and analysis not in kinds("analyses"):
+        raise AnalysisError(
+            f"the kind comes first: zoo analyse {shlex.join([names[-1], analysis, *names[:-1]])}"
+        )
     found = zoo.analyse(names or None, analysis, progress=not as_json(), **_parameters(parameter))
     written = []
     for name, finding in found.items():
