@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 CACHE = 2**17
-"""Gates that are worked on together, which stay in the cache."""
+"""Gates that are worked on together, which stay in the cache of a processor."""
 TINY = 1e-20
 """In the place of slopes that are zero, by which sums are divided."""
 
@@ -91,7 +91,7 @@ class LiquidScans(torch.autograd.Function):
 
 def _parts(pull: Tensor, _: Tensor, capacity: Tensor) -> list[slice]:
     """Of the networks, those that are worked on together."""
-    most = max(1, CACHE // (pull.shape[2] * capacity.shape[1] ** 2))
+    most = max(1, CACHE // (pull.shape[2] * capacity.shape[1] ** 2)) if pull.is_cpu else len(capacity)
     return [slice(start, start + most) for start in range(0, len(capacity), most)]
 
 
@@ -161,7 +161,8 @@ class Layout:
             self.pairs = torch.stack([toward, weight], 2).transpose(0, 1).flatten(0, 1)
         else:
             self.pairs = torch.cat([toward, weight], 1)
-        self.rows = min(len(self.slope), max(1, CACHE // (weight.shape[2] * self.networks * batch)))
+        fit = max(1, CACHE // (weight.shape[2] * self.networks * batch)) if weight.is_cpu else self.units
+        self.rows = min(len(self.slope), fit)
         self.room = self.slope.new_empty(self.rows, *self.slope.shape[1:-1], batch)
 
     def parts(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
