@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from examples import experiment
 
 import zoo
+from zoo.analysis.dynamics import resting
 from zoo.analysis.dynamics.resting import Resting, Search, distinct, resting_points
 from zoo.analysis.jacobians import input_jacobians, readout_jacobians, step_jacobians
 from zoo.errors import AnalysisError
@@ -116,6 +119,23 @@ def test_searches_that_lead_to_nothing_are_given_up() -> None:
     speeds, pace = torch.tensor([1e-2, 1e-2, 1e-12]), torch.tensor([0.8, 0.9, 0.5])
     assert search.hopeless(points, speeds, pace, 100).tolist() == [False, True, True]
     assert not Search(1e-10, 300).hopeless(points, speeds, pace, 1).any()
+
+
+@pytest.mark.parametrize("reason", [{"worth": 1e-200}, {"within": (torch.ones(2).double(), 0.1)}])
+def test_a_search_ends_after_some_steps_that_lead_to_nothing(
+    reason: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """h' = tanh(h) rests at 0 alone, where it turns in so slowly that a search has many steps to go."""
+    made = two_switches()
+    with torch.no_grad():
+        made.model.weights[1].copy_(torch.eye(2))
+    counted, change = [], resting._change
+    monkeypatch.setattr(resting, "_change", lambda *inputs: counted.append(1) or change(*inputs))
+    starts, u = torch.full((1, 2), 0.5, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    resting_points(made.model, starts, u, Search(1e-12, 300))
+    without = len(counted)
+    resting_points(made.model, starts, u, Search(1e-12, 300, **reason))
+    assert len(counted) - without == resting.PATIENCE < without
 
 
 @pytest.mark.parametrize("name", ["gru", "lstm", "rate-leaky", "mgu"])
